@@ -1,0 +1,34 @@
+// The one union of reasons that Decision, record, log, metric, `explain` and report share. A reason says why
+// Nerve did something; the sentence that people read is made from it in explain.ts, in one place.
+
+export type Reason =
+  // holding
+  | 'cheaper-window-ahead'
+  | 'greener-window-ahead'
+  | 'no-spot-capacity' // nothing acceptable is on offer, and slack remains
+  | 'move-limit' // a third zone move in the hour is never made while slack remains
+  | 'user-paused'
+  // starting
+  | 'cheapest-now' // no better window is expected before the latest start time
+  | 'window-open' // the window that the job was held for has come
+  | 'latest-start-reached' // on demand now, or late
+  | 'user-released'
+  | 'retry-after-failure'
+  // leaving an attempt
+  | 'interruption-notice'
+  | 'node-vanished'
+  | 'placement-failed' // asked for, never scheduled: the market lied
+  | 'cheaper-elsewhere' // a voluntary move that pays
+  | 'superseded' // an attempt that the record does not know of, or that a newer one replaced
+  // going on
+  | 'running'
+  | 'evacuating'
+  // ends
+  | 'completed'
+  | 'user-cancelled'
+  | 'retries-used-up'
+  | 'deleted-by-someone-else'
+  // what goes wrong, and is said
+  | 'on-demand-unavailable'
+  | 'price-cap'
+  | 'deadline-passed';

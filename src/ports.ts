@@ -1,0 +1,162 @@
+// The few interfaces between the loops (worker, agent) and the outside world. Each has one contract suite in
+// test/contract/ that runs on the memory fake and on the real adapter. All instants are the record's clock (virtual in the
+// local cluster) unless a name says `real`. Every method may reject with a NerveError whose `kind` says what to
+// do; every method ends within its adapter's own timeout, so the loops never race a timer.
+
+import type { Placement } from './engine/decision.ts';
+import type { JobId, JobSpec } from './engine/job.ts';
+import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
+import type { JobReport } from './engine/report.ts';
+import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
+
+export interface Clock {
+  /** The record's clock, epoch ms. */
+  nowMs(): number;
+  /** Real ms, for everything that talks to processes and protocols. Resolves early (without error) when aborted. */
+  sleep(realMs: number, signal?: AbortSignal): Promise<void>;
+  /** Record ms per real ms; 1 in production. */
+  readonly speed: number;
+}
+
+/** Job records: one append-only stream per job. */
+export interface Records {
+  /** The whole record, or null if there never was one (or its retention passed). */
+  read(jobId: JobId): Promise<JobRecord | null>;
+  /**
+   * Appends `events` as one atomic entry after `readVersion` (0 creates the record). Answers the new version, or
+   * `conflict` when somebody appended first: re-read and re-decide.
+   */
+  append(jobId: JobId, readVersion: number, events: readonly JobEvent[]): Promise<number | 'conflict'>;
+  /** Ids of jobs without a `finished` event. */
+  live(): Promise<readonly JobId[]>;
+  /** Keeps the report (13 months) and takes the job out of `live`. Idempotent; after the `finished` event. */
+  close(jobId: JobId, report: JobReport): Promise<void>;
+}
+
+/** The deadline queue: exactly one alarm per live job. */
+export interface Alarms {
+  /** Sets the alarm, or moves it; a job being handled right now is re-armed when its handler returns, at the earlier time. */
+  arm(jobId: JobId, atMs: number): Promise<void>;
+  /** Wakes the job as soon as possible, however far its alarm is. False if no alarm exists. */
+  wake(jobId: JobId): Promise<boolean>;
+  /** Removes the alarm. Idempotent. */
+  disarm(jobId: JobId): Promise<void>;
+  /** Every armed alarm (jobs being handled included, with their last time): the sweep compares these with `Records.live`. */
+  armed(): Promise<ReadonlyMap<JobId, number>>;
+  /**
+   * Calls `handle` for each due job until `signal` aborts; one job is never handled twice at once by live processes.
+   * `handle` answers when to wake next, or null when the job has finished. A handler that throws is called again with back-off.
+   */
+  run(handle: (jobId: JobId) => Promise<number | null>, signal: AbortSignal): Promise<void>;
+}
+
+/** A lock that only saves work: correctness never rests on it. */
+export interface Leadership {
+  /** Takes or renews the lock; the epoch if this process leads now, else null. */
+  lead(): Promise<number | null>;
+  resign(): Promise<void>;
+}
+
+export interface LaunchAsk {
+  readonly name: string;
+  readonly spec: JobSpec;
+  readonly attempt: number;
+  readonly ranked: readonly Placement[];
+  readonly handover: { readonly previousAttempt: number; readonly waitSealedUntilMs: number } | null;
+}
+
+/** The worker's hands. Every method is idempotent: names are deterministic, "already there" and "not found" are success. */
+export interface Cluster {
+  /** Every attempt object of Nerve's that exists, ended ones included until `forget`. */
+  attempts(): Promise<readonly ObservedAttempt[]>;
+  /** The attempt objects of one job, read fresh (never from a cache). */
+  attemptsOf(jobId: JobId): Promise<readonly ObservedAttempt[]>;
+  /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
+  launch(ask: LaunchAsk): Promise<ObservedAttempt>;
+  /** Annotates the attempt: the agent takes it to the checkpoint hook. */
+  requestStop(name: string, request: StopRequest): Promise<void>;
+  /** Asks for deletion with grace: SIGTERM, then SIGKILL. The ended object stays visible until `forget`. */
+  remove(name: string): Promise<void>;
+  /** Drops the ended objects of a finished job and its private files. */
+  forget(jobId: JobId): Promise<void>;
+  /** Calls back with the jobs whose attempts or nodes changed, until aborted. May repeat, may miss: the sweep covers that. */
+  watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
+}
+
+export interface MeterAsk extends Omit<Placement, 'priceUsdPerHour'> {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface Market {
+  view(): Promise<MarketView>;
+  /** What running there in [fromMs, toMs) cost and emitted, with the prices then in force. `toMs` may lie ahead: forecast by the last value. */
+  meter(ask: MeterAsk): Promise<readonly UsageSegment[]>;
+}
+
+// --- the agent's side ---
+
+export interface InstanceMetadata {
+  /** `spot/instance-action`, or null (404). Its instants are real. */
+  interruption(): Promise<{ readonly action: NodeNotice['action']; readonly endsAtRealMs: number } | null>;
+  /** `events/recommendations/rebalance`, or null. */
+  rebalance(): Promise<{ readonly noticeRealMs: number } | null>;
+}
+
+export interface HookTarget {
+  readonly port: number;
+  readonly token: string;
+}
+
+/** An attempt on this agent's node. */
+export interface HostedAttempt {
+  readonly name: string;
+  readonly jobId: JobId;
+  readonly attempt: number;
+  readonly hook: HookTarget | null;
+  readonly stopRequest: StopRequest | null;
+  readonly ended: boolean;
+}
+
+export interface AttemptAnnotations {
+  readonly progress?: ObservedProgress;
+  readonly resumed?: NonNullable<ObservedAttempt['resumed']>;
+  readonly lastCheckpoint?: CheckpointInfo;
+}
+
+/** The agent's node: what runs there and what may be written about it. */
+export interface NodeHost {
+  hosted(): Promise<readonly HostedAttempt[]>;
+  /** What is written on the node object now. */
+  marks(): Promise<{ readonly interruption: NodeNotice | null; readonly rebalanceAtMs: number | null; readonly cordonedBy: string | null }>;
+  annotateNode(marks: { readonly interruption?: NodeNotice | null; readonly rebalanceAtMs?: number | null }): Promise<void>;
+  cordon(): Promise<void>;
+  uncordon(): Promise<void>;
+  annotateAttempt(name: string, annotations: AttemptAnnotations): Promise<void>;
+}
+
+export type HookReason = 'interruption' | 'move' | 'pause' | 'periodic' | 'rebalance' | 'drill';
+
+export interface HookProgress {
+  readonly step: number;
+  readonly totalSteps: number | null;
+  readonly stepsPerSecond: number | null;
+  readonly resumed: { readonly step: number; readonly epoch: number; readonly checkpointId: string | null } | null;
+  readonly lastCheckpoint: { readonly id: string; readonly step: number; readonly bytes: number; readonly durationMs: number; readonly final: boolean } | null;
+}
+
+/** The checkpoint contract's two calls (DESIGN section 4). Times on the wire are real. */
+export interface Hooks {
+  checkpoint(
+    target: HookTarget,
+    ask: { readonly reason: HookReason; readonly deadlineRealMs: number | null },
+  ): Promise<{ readonly id: string; readonly step: number; readonly bytes: number; readonly durationMs: number }>;
+  progress(target: HookTarget): Promise<HookProgress>;
+}
+
+export interface Log {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
