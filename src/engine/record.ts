@@ -5,7 +5,7 @@
 // `amended`, `paused`, `unpaused`, `release-requested` and `cancel-requested` may come at any time. Attempts are
 // numbered 1, 2, 3 ... without gaps, and each goes
 //
-//     launched -> [resumed ...] -> [noticed] -> [stop-requested] -> [checkpointed ...] -> ended
+//     launched -> [placed] -> [resumed ...] -> [noticed] -> [stop-requested] -> [checkpointed ...] -> ended
 //
 // where everything in brackets may be missing, `resumed` comes again when a container restarted in place, and
 // nothing about an attempt comes after its `ended`. Attempt n+1 may be launched before attempt n has ended
@@ -97,6 +97,16 @@ export type JobEvent =
       /** Attempt whose final seal this one waits for, with the instant it waits until. */
       readonly handover: { readonly previousAttempt: number; readonly waitSealedUntilMs: number } | null;
       readonly plan: Plan;
+    }
+  /** The cluster put the attempt elsewhere than its first choice (an on-demand ask names every zone). */
+  | {
+      readonly type: 'placed';
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly zone: string;
+      readonly instanceType: string;
+      readonly capacityType: CapacityType;
+      readonly priceUsdPerHour: number;
     }
   /** The attempt is past its resume point: it holds the epoch and trains. `step` 0 with no checkpoint = from the beginning. */
   | { readonly type: 'resumed'; readonly atMs: number; readonly attempt: number; readonly step: number; readonly epoch: number; readonly checkpointId: string | null }

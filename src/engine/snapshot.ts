@@ -87,6 +87,8 @@ export interface ObservedAttempt {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
+  /** Price in force where it is (or was first asked for). */
+  readonly priceUsdPerHour: number;
   readonly phase: AttemptPhase;
   readonly createdAtMs: number;
   /** Bound to a node: billing starts. */
@@ -126,6 +128,8 @@ export interface EngineSettings {
   readonly onDemandLeadMs: number;
   /** From launch to past the resume point, until measured for the job. */
   readonly startOverheadMs: number;
+  /** What a node that vanishes without notice can cost: the longest time between two periodic checkpoints. */
+  readonly maxUnsavedMs: number;
   /** Kept in hand on top of everything known. */
   readonly marginMs: number;
   /** A pending spot attempt is given up after this. */

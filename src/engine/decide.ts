@@ -1,0 +1,117 @@
+// decide(snapshot) -> Decision[]: what to do now with every job that is due. Production, simulation and benchmark call this
+// one function. Jobs do not influence each other, so deciding on some of them gives the same answers as on all.
+//
+// For each job, in this order: objects that must not be are removed; a cancelled job is taken down; attempts that are
+// leaving (noticed, or asked to stop) are seen off; then the newest attempt that stays is kept, moved or stopped; and
+// if none stays, place.ts says where and when the next one starts.
+
+import type { Decision } from './decision.ts';
+import { fold, openAttempts } from './fold.ts';
+import { objectiveUsdPerHour } from './objective.ts';
+import { type Context, heldUnchanged, place, spotCandidates } from './place.ts';
+import type { JobView, ObservedAttempt, Snapshot } from './snapshot.ts';
+import { latestStartMs, mustLeaveSpot, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
+import type { AttemptState, JobState } from './state.ts';
+
+export function decide(snapshot: Snapshot): readonly Decision[] {
+  return snapshot.jobs.flatMap((job) => decideJob(fold(job.record), job, snapshot));
+}
+
+/** The same for a job whose record is already folded (the worker's cache, the bench). */
+export function decideJob(state: JobState, job: Pick<JobView, 'attempts'>, rules: Omit<Snapshot, 'jobs'>): readonly Decision[] {
+  if (state.finished !== null) return [];
+  const context: Context = { state, seen: job.attempts, nowMs: rules.nowMs, market: rules.market, settings: rules.settings };
+  if (job.attempts.length === 0 && state.attempts.every((a) => a.ended !== null)) {
+    const same = heldUnchanged(context);
+    return same === null ? place(context) : [same];
+  }
+  const removals = superseded(context);
+  if (state.cancelRequested) return [...removals, ...openAttempts(state).map((a) => remove(context, a.attempt, 'user-cancelled'))];
+  const open = openAttempts(state);
+  const leaving = open.filter((a) => a.noticed !== null || a.stopRequested !== null);
+  const staying = open.filter((a) => !leaving.includes(a));
+  const farewells = leaving.map((a) => seeOff(context, a));
+  const current = staying.at(-1);
+  if (current !== undefined) return [...removals, ...farewells, ...tend(context, current)];
+  // Two open attempts that both leave: the third waits until the older has ended (legal order of the record).
+  if (open.length > 1) return [...removals, ...farewells];
+  return [...removals, ...farewells, ...place(context)];
+}
+
+/** Objects the record does not know as open: left over from a crash, or from a worker that was overtaken. */
+function superseded({ state, seen, nowMs, settings }: Context): Decision[] {
+  const open = new Set(openAttempts(state).map((a) => a.attempt));
+  return seen
+    .filter((o) => !open.has(o.attempt) && o.endedAtMs === null && o.deletionRequestedAtMs === null)
+    .map((o) => ({ do: 'remove', jobId: state.spec.id, attempt: o.attempt, reason: 'superseded', wakeAtMs: nowMs + settings.sweepMs }));
+}
+
+function remove({ state, nowMs, settings }: Context, attempt: number, reason: Extract<Decision, { do: 'remove' }>['reason']): Decision {
+  return { do: 'remove', jobId: state.spec.id, attempt, reason, wakeAtMs: nowMs + settings.sweepMs };
+}
+
+function keep({ state, nowMs, settings }: Context, attempt: number, reason: 'running' | 'evacuating', wakeAtMs?: number): Decision {
+  return { do: 'keep', jobId: state.spec.id, attempt, reason, wakeAtMs: Math.max(nowMs + 1, wakeAtMs ?? nowMs + settings.sweepMs) };
+}
+
+/** A leaving attempt is deleted once its seal is final, or once waiting for it is in vain. */
+function seeOff(context: Context, attempt: AttemptState): Decision {
+  const { nowMs, settings } = context;
+  const seen = context.seen.find((o) => o.attempt === attempt.attempt);
+  if (seen?.deletionRequestedAtMs !== null && seen !== undefined) return keep(context, attempt.attempt, 'evacuating');
+  const reason = attempt.stopRequested?.reason ?? 'interruption-notice';
+  if (attempt.lastCheckpoint?.final === true) return remove(context, attempt.attempt, reason);
+  if (seen?.placedAtMs === null) return remove(context, attempt.attempt, reason);
+  const patienceEndsMs = attempt.noticed === null ? (attempt.stopRequested?.atMs ?? nowMs) + settings.noticeMs : attempt.noticed.endsAtMs + settings.sweepMs;
+  if (nowMs >= patienceEndsMs) return remove(context, attempt.attempt, reason);
+  return keep(context, attempt.attempt, 'evacuating', Math.min(patienceEndsMs, nowMs + settings.sweepMs));
+}
+
+/** The attempt that stays: pending, starting or running. */
+function tend(context: Context, attempt: AttemptState): readonly Decision[] {
+  const { state, nowMs, settings } = context;
+  const seen = context.seen.find((o) => o.attempt === attempt.attempt);
+  if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
+  if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
+  if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
+  if (attempt.capacityType === 'spot' && mustLeaveSpot(state, settings, nowMs, seen.progress) && context.market.offerings.some((o) => o.capacityType === 'on-demand' && o.available)) {
+    return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
+  }
+  if (cheaperElsewhere(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
+  return [keep(context, attempt.attempt, 'running')];
+}
+
+function stop({ state, nowMs, settings }: Context, attempt: number, request: 'move' | 'pause', reason: Extract<Decision, { do: 'stop' }>['reason']): Decision {
+  return { do: 'stop', jobId: state.spec.id, attempt, request, reason, wakeAtMs: nowMs + settings.sweepMs };
+}
+
+/** Nothing took it: spot is given up after a while (or when the deadline calls); an on-demand ask is repeated. */
+function tendPending(context: Context, attempt: AttemptState, seen: ObservedAttempt): Decision {
+  const { state, nowMs, settings } = context;
+  const sinceMs = seen.unschedulableSinceMs ?? seen.createdAtMs;
+  const giveUpMs = sinceMs + settings.placementTimeoutMs;
+  const overdue = attempt.capacityType === 'spot' && nowMs >= latestStartMs(state, settings);
+  if (nowMs >= giveUpMs || overdue || state.pausedByUser) return remove(context, attempt.attempt, 'placement-failed');
+  return keep(context, attempt.attempt, 'running', Math.min(giveUpMs, nowMs + settings.sweepMs));
+}
+
+/**
+ * A voluntary move must save, over what remains, more than it costs (a start, paid twice while both machines run) plus
+ * `minMoveSaving`, and must leave the deadline as safe as it was.
+ */
+function cheaperElsewhere(context: Context, attempt: AttemptState, seen: ObservedAttempt): boolean {
+  const { state, nowMs, market, settings } = context;
+  if (attempt.resumed === null || seen.lastCheckpoint === null || openAttempts(state).length > 1) return false;
+  const here = market.offerings.find((o) => o.zone === attempt.zone && o.instanceType === attempt.instanceType && o.capacityType === attempt.capacityType);
+  const overheadMs = startOverheadMs(state, settings);
+  if (here === undefined || nowMs + overheadMs > spotSafeUntilMs(state, settings, seen.progress)) return false;
+  if (nowMs - attempt.resumed.atMs < overheadMs * 4) return false;
+  const hereObjective = objectiveUsdPerHour(here, market.carbon.gramsPerKwh, state.spec.carbonPriceUsdPerTonne);
+  const candidates = spotCandidates(context).filter((p) => p.offering.zone !== attempt.zone || p.offering.capacityType !== attempt.capacityType);
+  const target = candidates[0];
+  if (target === undefined) return false;
+  const remainingHours = remainingWorkMs(state, seen.progress) / 3_600_000;
+  const saving = (hereObjective - target.objectiveUsdPerHour) * remainingHours;
+  const price = (hereObjective + target.objectiveUsdPerHour) * ((overheadMs + settings.noticeMs) / 3_600_000);
+  return saving - price > settings.minMoveSaving * hereObjective * remainingHours;
+}

@@ -1,0 +1,61 @@
+// The forecast of this version: 7-day mean by time of day, with level correction. The mean says what the hour is
+// usually like; the level (mean error of the last six hours) says that this week is dearer or greener than usual, and fades
+// over a day. Gaps are NaN and are left out; a history shorter than a day is no history: the last value persists.
+
+import type { Series } from './snapshot.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const LEVEL_WINDOW_MS = 6 * HOUR_MS;
+const LEVEL_FADE_MS = 24 * HOUR_MS;
+
+export type Forecast = (atMs: number) => number;
+
+/** `currentValue` is the newest known value (NaN if none); the answer is never NaN unless nothing at all is known. */
+export function meanWithLevel(history: Series, nowMs: number, currentValue: number): Forecast {
+  const slots = Math.round(DAY_MS / history.stepMs);
+  const means = meanBySlot(history, slots);
+  const known = history.values.filter((v) => Number.isFinite(v));
+  const overall = mean(known);
+  const persisted = Number.isFinite(currentValue) ? currentValue : (known.at(-1) ?? Number.NaN);
+  if (known.length < slots) return () => persisted;
+
+  const usual = (atMs: number): number => {
+    const value = means[slotOf(atMs, history.stepMs, slots)];
+    return value !== undefined && Number.isFinite(value) ? value : overall;
+  };
+  const errors = history.values.flatMap((value, index) => {
+    const atMs = history.startMs + index * history.stepMs;
+    return atMs >= nowMs - LEVEL_WINDOW_MS && Number.isFinite(value) ? [value - usual(atMs)] : [];
+  });
+  if (Number.isFinite(currentValue)) errors.push(currentValue - usual(nowMs));
+  const level = errors.length === 0 ? 0 : mean(errors);
+  return (atMs) => Math.max(0, usual(atMs) + level * Math.exp(-Math.max(0, atMs - nowMs) / LEVEL_FADE_MS));
+}
+
+/** Mean of a forecast over [fromMs, toMs), by steps of `stepMs`. */
+export function meanOver(forecast: Forecast, fromMs: number, toMs: number, stepMs = HOUR_MS): number {
+  if (toMs <= fromMs) return forecast(fromMs);
+  let sum = 0;
+  for (let at = fromMs; at < toMs; at += stepMs) {
+    const until = Math.min(at + stepMs, toMs);
+    sum += forecast((at + until) / 2) * (until - at);
+  }
+  return sum / (toMs - fromMs);
+}
+
+function meanBySlot(history: Series, slots: number): number[] {
+  const sums = new Array<number>(slots).fill(0);
+  const counts = new Array<number>(slots).fill(0);
+  history.values.forEach((value, index) => {
+    if (!Number.isFinite(value)) return;
+    const slot = slotOf(history.startMs + index * history.stepMs, history.stepMs, slots);
+    sums[slot] = (sums[slot] ?? 0) + value;
+    counts[slot] = (counts[slot] ?? 0) + 1;
+  });
+  return sums.map((sum, slot) => (counts[slot] ? sum / counts[slot] : Number.NaN));
+}
+
+const slotOf = (atMs: number, stepMs: number, slots: number): number => ((Math.floor(atMs / stepMs) % slots) + slots) % slots;
+
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -1,0 +1,161 @@
+// One number per hour of running: dollars plus carbon at a price. And the table of what an hour will cost, per market and
+// kind of job, so that 100,000 held jobs cost 100,000 comparisons and not 100,000 forecasts.
+
+import type { JobSpec, Optimize } from './job.ts';
+import type { Placement } from './decision.ts';
+import { type Forecast, meanWithLevel } from './forecast.ts';
+import type { MarketView, Offering } from './snapshot.ts';
+
+const HOUR_MS = 3_600_000;
+/** The grid of the window search: a window may open at any quarter of an hour. */
+export const WINDOW_STEP_MS = HOUR_MS / 4;
+const HORIZON_MS = 72 * HOUR_MS;
+
+/** USD per tonne CO2e. `balanced` is the US EPA's social cost of carbon (2023); `carbon` makes dollars a tie-breaker. */
+export const CARBON_PRICE_USD_PER_TONNE: Readonly<Record<Optimize, number>> = { cost: 0, balanced: 190, carbon: 100_000 };
+
+/** Dollars per hour with carbon priced in. */
+export function objectiveUsdPerHour(offering: Pick<Offering, 'priceUsdPerHour' | 'facilityPowerKw'>, gramsPerKwh: number, carbonPriceUsdPerTonne: number): number {
+  return offering.priceUsdPerHour + (offering.facilityPowerKw * gramsPerKwh * carbonPriceUsdPerTonne) / 1e6;
+}
+
+export interface Priced {
+  readonly offering: Offering;
+  readonly objectiveUsdPerHour: number;
+}
+
+export interface Window {
+  readonly startMs: number;
+  readonly zone: string;
+  readonly instanceType: string;
+  readonly objectiveUsd: number;
+  readonly costUsd: number;
+  readonly carbonGrams: number;
+}
+
+/** Everything the engine derives from one market for one kind of job. */
+export interface Outlook {
+  readonly gramsPerKwhNow: number;
+  /** Spot worth having now, cheapest objective first (ties: zone, then type, so that the order never depends on the input). */
+  readonly spotNow: readonly Priced[];
+  /** Every acceptable on-demand offering, available ones first, then cheapest. */
+  readonly onDemand: readonly Priced[];
+  /** Forecast cost of `lengthMs` of work started at `startMs` in the best place. */
+  bestFrom(startMs: number, lengthMs: number): Window | null;
+  /** The same in one place; null if that place is not acceptable. */
+  windowIn(zone: string, instanceType: string, startMs: number, lengthMs: number): Window | null;
+}
+
+type JobKind = Pick<JobSpec, 'zones' | 'instanceTypes' | 'carbonPriceUsdPerTonne' | 'maxPriceUsdPerHour'>;
+
+const cache = new WeakMap<MarketView, Map<string, Outlook>>();
+
+/** The outlook of this market for this kind of job; computed once per market view. */
+export function outlook(market: MarketView, nowMs: number, job: JobKind): Outlook {
+  const key = `${nowMs}|${job.zones?.join(',') ?? '*'}|${job.instanceTypes.join(',')}|${job.carbonPriceUsdPerTonne}|${job.maxPriceUsdPerHour}`;
+  const known = cache.get(market) ?? new Map<string, Outlook>();
+  cache.set(market, known);
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = compute(market, nowMs, job);
+  known.set(key, made);
+  return made;
+}
+
+function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
+  const acceptable = market.offerings.filter(
+    (o) =>
+      (job.zones === null || job.zones.includes(o.zone)) &&
+      job.instanceTypes.includes(o.instanceType) &&
+      Number.isFinite(o.priceUsdPerHour) &&
+      o.priceUsdPerHour > 0 &&
+      (job.maxPriceUsdPerHour === null || o.priceUsdPerHour <= job.maxPriceUsdPerHour),
+  );
+  const priced = (o: Offering): Priced => ({
+    offering: o,
+    objectiveUsdPerHour: objectiveUsdPerHour(o, market.carbon.gramsPerKwh, job.carbonPriceUsdPerTonne),
+  });
+  const onDemand = acceptable.filter((o) => o.capacityType === 'on-demand').map(priced);
+  onDemand.sort((a, b) => Number(b.offering.available) - Number(a.offering.available) || byObjective(a, b));
+  const ceiling = new Map<string, number>();
+  for (const o of market.offerings) if (o.capacityType === 'on-demand') ceiling.set(o.instanceType, Math.min(o.priceUsdPerHour, ceiling.get(o.instanceType) ?? Infinity));
+  const worthHaving = (o: Offering): boolean => o.priceUsdPerHour < (ceiling.get(o.instanceType) ?? Infinity);
+  const spot = acceptable.filter((o) => o.capacityType === 'spot' && worthHaving(o));
+  const spotNow = spot.filter((o) => o.available).map(priced).sort(byObjective);
+  const carbon = meanWithLevel(market.carbon.history, nowMs, market.carbon.gramsPerKwh);
+  const columns = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
+  const windowOf = (c: Column, startMs: number, lengthMs: number): Window => windowIn(c, nowMs, startMs, lengthMs, job.carbonPriceUsdPerTonne);
+  return {
+    gramsPerKwhNow: market.carbon.gramsPerKwh,
+    spotNow,
+    onDemand,
+    bestFrom: (startMs, lengthMs) => cheapest(columns.map((c) => windowOf(c, startMs, lengthMs))),
+    windowIn: (zone, instanceType, startMs, lengthMs) =>
+      cheapest(columns.filter((c) => c.zone === zone && c.instanceType === instanceType).map((c) => windowOf(c, startMs, lengthMs))),
+  };
+}
+
+function byObjective(a: Priced, b: Priced): number {
+  return (
+    a.objectiveUsdPerHour - b.objectiveUsdPerHour ||
+    a.offering.zone.localeCompare(b.offering.zone) ||
+    a.offering.instanceType.localeCompare(b.offering.instanceType)
+  );
+}
+
+/** Prefix sums of forecast dollars and grams at the window grid: a window's cost is one subtraction. */
+interface Column {
+  readonly zone: string;
+  readonly instanceType: string;
+  readonly usd: Float64Array;
+  readonly grams: Float64Array;
+}
+
+function column(market: MarketView, nowMs: number, offering: Offering, carbon: Forecast, ceilingUsdPerHour: number): Column {
+  const history = market.spotHistory.find((h) => h.zone === offering.zone && h.instanceType === offering.instanceType);
+  const price: Forecast = history === undefined ? () => offering.priceUsdPerHour : meanWithLevel(history.priceUsdPerHour, nowMs, offering.priceUsdPerHour);
+  const steps = HORIZON_MS / WINDOW_STEP_MS;
+  const usd = new Float64Array(steps + 1);
+  const grams = new Float64Array(steps + 1);
+  for (let i = 0; i < steps; i++) {
+    const atMs = nowMs + (i + 0.5) * WINDOW_STEP_MS;
+    const hours = WINDOW_STEP_MS / HOUR_MS;
+    usd[i + 1] = (usd[i] ?? 0) + Math.min(price(atMs), ceilingUsdPerHour) * hours;
+    grams[i + 1] = (grams[i] ?? 0) + carbon(atMs) * offering.facilityPowerKw * hours;
+  }
+  return { zone: offering.zone, instanceType: offering.instanceType, usd, grams };
+}
+
+function windowIn(c: Column, nowMs: number, startMs: number, lengthMs: number, carbonPrice: number): Window {
+  const costUsd = between(c.usd, nowMs, startMs, lengthMs);
+  const carbonGrams = between(c.grams, nowMs, startMs, lengthMs);
+  return { startMs, zone: c.zone, instanceType: c.instanceType, objectiveUsd: costUsd + (carbonGrams * carbonPrice) / 1e6, costUsd, carbonGrams };
+}
+
+function cheapest(windows: readonly Window[]): Window | null {
+  return windows.reduce<Window | null>((best, w) => (best === null || w.objectiveUsd < best.objectiveUsd ? w : best), null);
+}
+
+/** Linear interpolation in the prefix sums; beyond the horizon the last day's mean goes on. */
+function between(sums: Float64Array, nowMs: number, startMs: number, lengthMs: number): number {
+  return valueAt(sums, (startMs + lengthMs - nowMs) / WINDOW_STEP_MS) - valueAt(sums, (startMs - nowMs) / WINDOW_STEP_MS);
+}
+
+function valueAt(sums: Float64Array, position: number): number {
+  const last = sums.length - 1;
+  if (position >= last) {
+    const day = (24 * HOUR_MS) / WINDOW_STEP_MS;
+    const perStep = ((sums[last] ?? 0) - (sums[last - day] ?? 0)) / day;
+    return (sums[last] ?? 0) + (position - last) * perStep;
+  }
+  const index = Math.max(0, Math.floor(position));
+  const low = sums[index] ?? 0;
+  return low + (Math.max(0, position) - index) * ((sums[index + 1] ?? low) - low);
+}
+
+export const placementOf = (priced: Priced): Placement => ({
+  zone: priced.offering.zone,
+  instanceType: priced.offering.instanceType,
+  capacityType: priced.offering.capacityType,
+  priceUsdPerHour: priced.offering.priceUsdPerHour,
+});

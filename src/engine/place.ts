@@ -1,0 +1,154 @@
+// Where and when the next attempt of a job starts. The policy proposes; this file keeps the contract around it: the
+// deadline (on demand at the latest start), the move limit, the user's cap and pause, zones that just had nothing.
+
+import type { Decision } from './decision.ts';
+import { openAttempts } from './fold.ts';
+import { mayStartIn, nextMoveAtMs } from './moves.ts';
+import { type Outlook, outlook, type Priced, placementOf } from './objective.ts';
+import { planDry, planNow, planWindow, type PlanContext } from './plan.ts';
+import { placementPolicy } from './policy.ts';
+import type { Reason } from './reasons.ts';
+import type { HeldWhy, Plan } from './record.ts';
+import type { EngineSettings, MarketView, ObservedAttempt } from './snapshot.ts';
+import { latestStartMs, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
+import type { JobState } from './state.ts';
+
+export interface Context {
+  readonly state: JobState;
+  readonly seen: readonly ObservedAttempt[];
+  readonly nowMs: number;
+  readonly market: MarketView;
+  readonly settings: EngineSettings;
+}
+
+/** A held job whose thresholds were not crossed stays held, at the price of a comparison. Null when it must be thought about. */
+export function heldUnchanged(context: Context): Decision | null {
+  const { state, nowMs, market } = context;
+  const plan = state.plan;
+  if (state.phase !== 'held' || plan === null || state.releaseRequested || state.cancelRequested || state.pausedByUser) return null;
+  if (state.heldWhy !== 'window' || state.heldReason === null || plan.wakeAtOrBelowUsdPerHour === null) return null;
+  const latest = latestStartMs(state, context.settings);
+  const wakeAtMs = Math.min(plan.startMs, spotSafeUntilMs(state, context.settings));
+  if (nowMs >= wakeAtMs || Math.abs(latest - plan.latestStartMs) > 1000) return null;
+  const cheapest = outlook(market, nowMs, state.spec).spotNow[0];
+  if (cheapest !== undefined && cheapest.objectiveUsdPerHour <= plan.wakeAtOrBelowUsdPerHour) return null;
+  return { do: 'hold', jobId: state.spec.id, why: 'window', reason: state.heldReason, plan, wakeAtMs };
+}
+
+/** Spot that may be taken now, cheapest objective first. */
+export function spotCandidates(context: Context, view: Outlook = outlook(context.market, context.nowMs, context.state.spec)): readonly Priced[] {
+  const { state, nowMs, settings } = context;
+  const avoided = avoidedZones(context);
+  return view.spotNow.filter(({ offering }) => !avoided.has(offering.zone) && mayStartIn(offering.zone, state, settings, nowMs));
+}
+
+/** Zones whose spot was taken back, or had nothing, within the last placement time-out (at least a notice). */
+function avoidedZones({ state, nowMs, settings }: Context): ReadonlySet<string> {
+  const sinceMs = nowMs - Math.max(settings.placementTimeoutMs, settings.noticeMs) * 2;
+  const zones = state.attempts
+    .filter((a) => a.capacityType === 'spot')
+    .filter((a) => (a.noticed !== null && (a.ended === null || a.ended.atMs > sinceMs)) || (a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs) || (a.ended?.reason === 'node-vanished' && a.ended.atMs > sinceMs))
+    .map((a) => a.zone);
+  return new Set(zones);
+}
+
+/** The job has no attempt that stays: launch one, or hold. */
+export function place(context: Context): readonly Decision[] {
+  const { state, nowMs, settings } = context;
+  const view = outlook(context.market, nowMs, state.spec);
+  const spot = spotCandidates(context, view);
+  const latest = latestStartMs(state, settings);
+  const lengthMs = remainingWorkMs(state) + startOverheadMs(state, settings);
+  const planning: PlanContext = { nowMs, latestStartMs: latest, lengthMs, outlook: view, spotNow: spot[0] };
+  const at: Site = { context, view, spot, planning, spotSafeUntilMs: spotSafeUntilMs(state, settings) };
+
+  if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
+  if (nowMs > at.spotSafeUntilMs) return [onDemand(at)];
+  if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
+  if (view.spotNow.length > 0 && spot.length === 0) return [dry(at, 'move-limit')];
+  const underWay = state.attempts.some((a) => a.resumed !== null);
+  const proposal = placementPolicy({ spec: state.spec, underWay, nowMs, outlook: view, spot, lengthMs, spotSafeUntilMs: at.spotSafeUntilMs, settings });
+  switch (proposal.do) {
+    case 'nothing-on-offer':
+      return [dry(at, 'no-spot-capacity')];
+    case 'wait':
+      return [hold(at, 'window', proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead', planWindow(planning, proposal.window), proposal.window.startMs)];
+    case 'spot':
+      return [launch(at, proposal.ranked, startReason(state))];
+  }
+}
+
+interface Site {
+  readonly context: Context;
+  readonly view: Outlook;
+  readonly spot: readonly Priced[];
+  readonly planning: PlanContext;
+  readonly spotSafeUntilMs: number;
+}
+
+function startReason(state: JobState): Reason {
+  const last = state.attempts.at(-1);
+  if (last === undefined) return state.heldWhy === 'window' && state.plan !== null ? 'window-open' : 'cheapest-now';
+  if (last.ended === null) return last.stopRequested?.reason ?? 'interruption-notice';
+  if (last.ended.cause === 'failed') return 'retry-after-failure';
+  return last.ended.cause === 'interrupted' ? last.ended.reason : 'cheapest-now';
+}
+
+/** Held without anything acceptable: look again at the next sweep (the market wakes it earlier) or when a move is legal. */
+function dry(at: Site, reason: 'no-spot-capacity' | 'move-limit'): Decision {
+  const { nowMs, settings, state } = at.context;
+  const retryMs = reason === 'move-limit' ? nextMoveAtMs(state, settings, nowMs) : nowMs + settings.placementTimeoutMs;
+  return hold(at, 'no-capacity', reason, planDry(at.planning), Math.max(nowMs + 1, retryMs));
+}
+
+function hold(at: Site, why: HeldWhy, reason: Reason, plan: Plan, wakeAtMs: number): Decision {
+  const { nowMs, state } = at.context;
+  // Never past the instant at which on demand must be taken.
+  const limitMs = state.pausedByUser ? wakeAtMs : Math.max(nowMs + 1, at.spotSafeUntilMs + 1);
+  return { do: 'hold', jobId: state.spec.id, why, reason, plan, wakeAtMs: Math.min(wakeAtMs, limitMs) };
+}
+
+function launch(at: Site, ranked: readonly Priced[], reason: Reason): Decision {
+  const { state, nowMs, settings } = at.context;
+  const [choice] = ranked;
+  if (choice === undefined) return dry(at, 'no-spot-capacity');
+  const leaving = openAttempts(state).at(-1);
+  return {
+    do: 'launch',
+    jobId: state.spec.id,
+    attempt: (state.attempts.at(-1)?.attempt ?? 0) + 1,
+    ranked: ranked.map(placementOf),
+    reason,
+    handover: leaving === undefined ? null : { previousAttempt: leaving.attempt, waitSealedUntilMs: leaving.noticed?.endsAtMs ?? nowMs + settings.noticeMs },
+    plan: planNow(at.planning, choice),
+    wakeAtMs: nowMs + settings.sweepMs,
+  };
+}
+
+/**
+ * Full price, to be on time. Every zone and type is asked for; within the move limit while slack remains, and once the latest
+ * start has passed and the last zone has nothing, anywhere. Spot within reach is taken when on demand has nothing.
+ */
+function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
+  const { state, nowMs, settings } = at.context;
+  const tried = triedOnDemand(at.context);
+  const late = nowMs >= at.planning.latestStartMs;
+  const open = at.view.onDemand.filter((p) => p.offering.available && !tried.has(p.offering.zone));
+  const legal = open.filter((p) => mayStartIn(p.offering.zone, state, settings, nowMs));
+  const ranked = legal.length > 0 || !late ? legal : open;
+  if (ranked.length > 0) return launch(at, ranked, reason);
+  if (at.spot.length > 0) return launch(at, at.spot, 'on-demand-unavailable');
+  if (at.view.onDemand.length === 0) {
+    return { do: 'hold', jobId: state.spec.id, why: 'no-capacity', reason: 'price-cap', plan: planDry(at.planning), wakeAtMs: nowMs + settings.sweepMs };
+  }
+  // Nothing is known to be there: ask all the same, the market's word may be old. The ask is repeated when it times out.
+  const anywhere = at.view.onDemand.filter((p) => late || mayStartIn(p.offering.zone, state, settings, nowMs));
+  if (anywhere.length > 0 && openAttempts(state).length < 2) return launch(at, anywhere, 'on-demand-unavailable');
+  return { do: 'hold', jobId: state.spec.id, why: 'no-capacity', reason: 'on-demand-unavailable', plan: planDry(at.planning), wakeAtMs: nowMs + settings.sweepMs };
+}
+
+/** Zones in which an on-demand ask just came to nothing. */
+function triedOnDemand({ state, nowMs, settings }: Context): ReadonlySet<string> {
+  const sinceMs = nowMs - settings.placementTimeoutMs;
+  return new Set(state.attempts.filter((a) => a.capacityType === 'on-demand' && a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs).map((a) => a.zone));
+}

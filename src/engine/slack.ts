@@ -1,0 +1,66 @@
+// How much time a job has in hand. Everything about "never late" rests on the two instants below.
+//
+// Latest start: started on demand at this instant, the job still ends by its deadline, with one sweep, one notice and
+// a margin in hand. On demand is not taken back, so nothing else has to fit.
+//
+// Spot is safe at an instant if losing it at the worst moment (placed late, lost at the end of its start-up, or later
+// with everything since the last periodic checkpoint) still leaves the latest start ahead. While a job computes, time and
+// remaining work shrink together, so a job that was safe when it started stays safe; pauses and restarts use slack up.
+
+import type { JobState } from './state.ts';
+import type { ProgressFact } from './record.ts';
+import type { EngineSettings } from './snapshot.ts';
+
+/** Work still to do, in ms of an undisturbed run: the newest report if there is one, else the estimate. Never negative. */
+export function remainingWorkMs(state: JobState, seen: ProgressFact | null = null): number {
+  const progress = seen ?? state.lastProgress;
+  if (progress === null) return state.spec.workMs;
+  if (progress.remainingMs !== null) return Math.max(0, progress.remainingMs);
+  if (progress.totalSteps === null || progress.totalSteps <= 0) return state.spec.workMs;
+  return state.spec.workMs * Math.max(0, 1 - progress.step / progress.totalSteps);
+}
+
+/** Launch to past the resume point: measured for this job, but never believed to be quicker than half of what is configured. */
+export function startOverheadMs(state: JobState, settings: EngineSettings): number {
+  const measured = state.measuredStartOverheadMs;
+  return measured === null ? settings.startOverheadMs : Math.max(measured, settings.startOverheadMs / 2);
+}
+
+/** What must fit between an on-demand start and the deadline. */
+export function onDemandNeedMs(state: JobState, settings: EngineSettings, seen: ProgressFact | null = null): number {
+  return (
+    remainingWorkMs(state, seen) +
+    startOverheadMs(state, settings) +
+    settings.onDemandLeadMs +
+    settings.sweepMs +
+    settings.noticeMs +
+    settings.marginMs
+  );
+}
+
+/** The instant at which the job runs on demand, whatever it costs. */
+export function latestStartMs(state: JobState, settings: EngineSettings, seen: ProgressFact | null = null): number {
+  return state.deadlineMs - onDemandNeedMs(state, settings, seen);
+}
+
+/** Time in hand before the latest start; negative when it has passed. */
+export function slackMs(state: JobState, settings: EngineSettings, nowMs: number, seen: ProgressFact | null = null): number {
+  return latestStartMs(state, settings, seen) - nowMs;
+}
+
+/** The last instant at which a spot start is safe (see top). */
+export function spotSafeUntilMs(state: JobState, settings: EngineSettings, seen: ProgressFact | null = null): number {
+  const worst = settings.placementTimeoutMs + startOverheadMs(state, settings) + settings.maxUnsavedMs;
+  return latestStartMs(state, settings, seen) - worst;
+}
+
+/**
+ * Must an attempt that runs on spot switch to on demand now? Only while the switch itself still meets the deadline; the
+ * margin (not the sweep, not the notice) is left out, so that a jittery progress report does not cost full price.
+ */
+export function mustLeaveSpot(state: JobState, settings: EngineSettings, nowMs: number, seen: ProgressFact | null): boolean {
+  const slack = slackMs(state, settings, nowMs, seen);
+  const stayingIsOnTime = nowMs + remainingWorkMs(state, seen) <= state.deadlineMs;
+  const switchingIsOnTime = slack + settings.marginMs + settings.noticeMs + settings.sweepMs >= 0;
+  return slack < -settings.marginMs && (switchingIsOnTime || !stayingIsOnTime) && remainingWorkMs(state, seen) > startOverheadMs(state, settings);
+}
