@@ -1,41 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/engine/decide.ts';
-import type { JobEvent, JobRecord, Plan } from '../../src/engine/record.ts';
+import type { JobEvent, JobRecord } from '../../src/engine/record.ts';
 import type { MarketView, ObservedAttempt } from '../../src/engine/snapshot.ts';
-import { HOUR, market, MINUTE, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
+import { ended, HOUR, launched, market, MINUTE, noticed, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
 
 const only = (rec: JobRecord, view: MarketView, attempts: readonly ObservedAttempt[] = [], nowMs = NOW) =>
   decide({ nowMs, market: view, settings: SETTINGS, jobs: [{ record: rec, attempts }] });
-
-const PLAN: Plan = {
-  startMs: NOW,
-  latestStartMs: NOW + 10 * HOUR,
-  zone: 'euw3-az2',
-  instanceType: 'g4dn.xlarge',
-  capacityType: 'spot',
-  expectedCostUsd: 0.5,
-  expectedCarbonGrams: 10,
-  costNowUsd: 0.5,
-  carbonNowGrams: 10,
-  wakeAtOrBelowUsdPerHour: null,
-};
-
-export const launched = (attempt: number, zone = 'euw3-az2', atMs = NOW): JobEvent => ({
-  type: 'launched',
-  atMs,
-  attempt,
-  zone,
-  instanceType: 'g4dn.xlarge',
-  capacityType: 'spot',
-  priceUsdPerHour: 0.16,
-  reason: 'cheapest-now',
-  handover: null,
-  plan: PLAN,
-});
-const noticed = (attempt: number, atMs = NOW): JobEvent => ({ type: 'noticed', atMs, attempt, action: 'terminate', endsAtMs: atMs + 2 * MINUTE });
-const ended = (attempt: number, atMs = NOW): JobEvent => ({
-  type: 'ended', atMs, attempt, cause: 'interrupted', reason: 'interruption-notice', exitCode: null, usage: [], lostWorkMs: 0, progress: null, logTail: null,
-});
 
 describe('a held job', () => {
   it('starts in the cheapest spot zone when no better window is expected', () => {

@@ -6,8 +6,7 @@ import { quote } from '../../src/engine/quote.ts';
 import type { JobEvent, UsageSegment } from '../../src/engine/record.ts';
 import { report } from '../../src/engine/report.ts';
 import type { MarketView } from '../../src/engine/snapshot.ts';
-import { HOUR, market, MINUTE, NOW, offering, record, SETTINGS, spec } from '../support/build.ts';
-import { launched } from './decide.test.ts';
+import { HOUR, launched, market, MINUTE, NOW, offering, record, SETTINGS, spec } from '../support/build.ts';
 
 const zones = ['euw3-az1', 'euw3-az2', 'euw3-az3'] as const;
 const price = fc.option(fc.double({ min: 0.05, max: 0.7, noNaN: true }), { nil: null });
@@ -79,7 +78,7 @@ describe('decide', () => {
 });
 
 describe('quote', () => {
-  it('never gets dearer because a cheaper offering was added', () => {
+  it('never gets dearer (beyond the hold threshold) because a cheaper offering was added', () => {
     fc.assert(
       fc.property(anySpec, anyMarket, fc.double({ min: 0.01, max: 0.99, noNaN: true }), (base, view, factor) => {
         const job = { ...base, carbonPriceUsdPerTonne: 0 };

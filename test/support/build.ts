@@ -1,7 +1,7 @@
 // Builders for tests: a spec, a market, a record, with only what the test cares about named.
 
 import type { CapacityType, JobSpec } from '../../src/engine/job.ts';
-import type { JobEvent, JobRecord } from '../../src/engine/record.ts';
+import type { JobEvent, JobRecord, Plan } from '../../src/engine/record.ts';
 import type { EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
 
 export const MINUTE = 60_000;
@@ -115,3 +115,33 @@ export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): Obse
     ...over,
   };
 }
+
+export const PLAN: Plan = {
+  startMs: NOW,
+  latestStartMs: NOW + 10 * HOUR,
+  zone: 'euw3-az2',
+  instanceType: 'g4dn.xlarge',
+  capacityType: 'spot',
+  expectedCostUsd: 0.5,
+  expectedCarbonGrams: 10,
+  costNowUsd: 0.5,
+  carbonNowGrams: 10,
+  wakeAtOrBelowUsdPerHour: null,
+};
+
+export const launched = (attempt: number, zone = 'euw3-az2', atMs = NOW): JobEvent => ({
+  type: 'launched',
+  atMs,
+  attempt,
+  zone,
+  instanceType: 'g4dn.xlarge',
+  capacityType: 'spot',
+  priceUsdPerHour: 0.16,
+  reason: 'cheapest-now',
+  handover: null,
+  plan: PLAN,
+});
+export const noticed = (attempt: number, atMs = NOW): JobEvent => ({ type: 'noticed', atMs, attempt, action: 'terminate', endsAtMs: atMs + 2 * MINUTE });
+export const ended = (attempt: number, atMs = NOW): JobEvent => ({
+  type: 'ended', atMs, attempt, cause: 'interrupted', reason: 'interruption-notice', exitCode: null, usage: [], lostWorkMs: 0, progress: null, logTail: null,
+});

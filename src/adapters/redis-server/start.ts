@@ -1,0 +1,95 @@
+// Starts the embedded Redis: a unix socket, nothing on the network, append-only, never evicting. A `kill -9` loses
+// nothing that was acknowledged; a power cut loses at most the last second (docs/operations.md).
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { NerveError } from '../../engine/errors.ts';
+
+export interface RedisServerOptions {
+  readonly program: string;
+  /** Append-only file; created 0700. */
+  readonly dataDir: string;
+  /** Short 0700 folder for the socket. */
+  readonly socketDir: string;
+}
+
+export interface RunningRedis {
+  readonly socketPath: string;
+  readonly child: ChildProcess;
+  /** SIGTERM: Redis writes everything and exits. */
+  stop(): Promise<void>;
+}
+
+/** Node cuts longer unix socket paths silently. */
+const MAX_SOCKET_PATH_BYTES = 100;
+const READY_TIMEOUT_MS = 10_000;
+
+/** @throws NerveError `fatal` when it does not answer in time, with what it printed. */
+export async function startRedis({ program, dataDir, socketDir }: RedisServerOptions): Promise<RunningRedis> {
+  const socketPath = join(socketDir, 'redis.sock');
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+    throw new NerveError('usage', `The socket path ${socketPath} is longer than ${MAX_SOCKET_PATH_BYTES} bytes.`, { hint: 'Set XDG_RUNTIME_DIR to a shorter folder.' });
+  }
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(socketDir, { recursive: true, mode: 0o700 });
+  await rm(socketPath, { force: true });
+  const child = spawn(program, redisArguments(dataDir, socketPath), { stdio: ['ignore', 'pipe', 'pipe'] });
+  let printed = '';
+  const keep = (chunk: Buffer): void => {
+    printed = (printed + chunk.toString()).slice(-2000);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.once('error', (error) => keep(Buffer.from(error.message)));
+  const readyBy = performance.now() + READY_TIMEOUT_MS;
+  while (!(await answersPing(socketPath))) {
+    if (child.exitCode !== null || performance.now() > readyBy) {
+      child.kill('SIGKILL');
+      throw new NerveError('fatal', `Redis (${program}) did not start.`, { hint: `It printed: ${printed.trim() || 'nothing'}` });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return {
+    socketPath,
+    child,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+function redisArguments(dataDir: string, socketPath: string): string[] {
+  const settings: Readonly<Record<string, string>> = {
+    port: '0',
+    unixsocket: socketPath,
+    unixsocketperm: '700',
+    dir: dataDir,
+    appendonly: 'yes',
+    appendfsync: 'everysec',
+    'maxmemory-policy': 'noeviction',
+    hz: '100',
+    save: '',
+    'stream-node-max-bytes': '512',
+    daemonize: 'no',
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
+/** PING over the raw protocol, so that this room needs no client. Loading a large file answers -LOADING: not ready. */
+function answersPing(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath);
+    const done = (ok: boolean): void => {
+      socket.destroy();
+      resolve(ok);
+    };
+    socket.setTimeout(1000, () => done(false));
+    socket.once('error', () => done(false));
+    socket.once('connect', () => socket.write('PING\r\n'));
+    socket.once('data', (data) => done(data.toString().startsWith('+PONG')));
+  });
+}

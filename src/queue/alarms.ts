@@ -1,0 +1,144 @@
+// The deadline queue: one delayed BullMQ job per live job, its id the job's id, its delay the time to the next look.
+// BullMQ is the alarm clock and the lock on work, not the executor: a handler finishes in seconds.
+//
+// Traps this file is built around: `add` with an existing id is silently ignored, so an alarm is moved with changeDelay, and
+// inside a handler re-armed with moveToDelayed + DelayedError; changeDelay and promote throw unless the job is still
+// delayed (it fired: it is being handled). A wake that comes while the job is being handled is kept in `nerve:wakes`, and
+// the handler's end looks there, so no wake is lost, whichever process it came from.
+
+import { DelayedError, type Job, Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { JobId } from '../engine/job.ts';
+import type { Alarms, Clock, Log } from '../ports.ts';
+import { asNerveError } from './connection.ts';
+
+const QUEUE = 'nerve-alarms';
+const WAKES = 'nerve:wakes';
+const RETRY_REAL_MS = [250, 500, 1000, 2000, 5000] as const;
+
+export interface BulkAlarms extends Alarms {
+  armMany(alarms: readonly { readonly jobId: JobId; readonly atMs: number }[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface AlarmOptions {
+  readonly redis: Redis;
+  /** A second, patient connection for the processor; only `run` needs it. */
+  readonly patient: () => Redis;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly concurrency?: number;
+}
+
+export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: AlarmOptions): BulkAlarms {
+  const queue = new Queue(QUEUE, { connection: redis });
+  queue.on('error', (error) => log.debug({ error: error.message }, 'the alarm queue lost its connection'));
+  const delayTo = (atMs: number): number => Math.max(0, Math.round((atMs - clock.nowMs()) / clock.speed));
+  const options = (atMs: number) => ({ delay: delayTo(atMs), removeOnComplete: true, removeOnFail: true, attempts: 1 });
+
+  const move = async (jobId: JobId, atMs: number): Promise<'moved' | 'handled-now' | 'none'> => {
+    const job = await queue.getJob(jobId);
+    if (job === undefined) return 'none';
+    try {
+      await job.changeDelay(delayTo(atMs));
+      return 'moved';
+    } catch {
+      // Not delayed any more: it is due or being handled. Its handler looks at `nerve:wakes` before and after it re-arms; and
+      // if it re-armed between our two commands, the second try moves it.
+      await redis.zadd(WAKES, 'LT', atMs, jobId);
+      return job.changeDelay(delayTo(atMs)).then(
+        () => 'moved' as const,
+        () => 'handled-now' as const,
+      );
+    }
+  };
+
+  return {
+    arm: async (jobId, atMs) => {
+      try {
+        if ((await move(jobId, atMs)) === 'none') await queue.add('wake', { atMs }, { jobId, ...options(atMs) });
+      } catch (cause) {
+        throw asNerveError(cause, `Cannot set the alarm of job ${jobId}`);
+      }
+    },
+    armMany: async (alarms) => {
+      await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: { atMs }, opts: { jobId, ...options(atMs) } })));
+    },
+    wake: async (jobId) => {
+      try {
+        return (await move(jobId, clock.nowMs())) !== 'none';
+      } catch (cause) {
+        throw asNerveError(cause, `Cannot wake job ${jobId}`);
+      }
+    },
+    disarm: async (jobId) => {
+      await redis.zrem(WAKES, jobId);
+      await queue.remove(jobId).catch(() => undefined);
+    },
+    armed: async () => {
+      const jobs = (await queue.getJobs(['delayed', 'waiting', 'active', 'prioritized'])) as (Job<{ atMs: number }> | undefined)[];
+      return new Map(jobs.flatMap((job) => (job?.id === undefined ? [] : [[job.id, clock.nowMs() + Math.max(0, job.timestamp + job.delay - Date.now()) * clock.speed]])));
+    },
+    run: (handle, signal) => runProcessor({ handle, signal, redis, connection: patient(), clock, log, concurrency, delayTo }),
+    close: () => queue.close(),
+  };
+}
+
+interface Processor {
+  readonly handle: (jobId: JobId) => Promise<number | null>;
+  readonly signal: AbortSignal;
+  readonly redis: Redis;
+  readonly connection: Redis;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly concurrency: number;
+  readonly delayTo: (atMs: number) => number;
+}
+
+async function runProcessor(p: Processor): Promise<void> {
+  const failures = new Map<JobId, number>();
+  const worker = new Worker(
+    QUEUE,
+    async (job, token) => {
+      const jobId = job.id ?? '';
+      await p.redis.zrem(WAKES, jobId);
+      const next = await nextWake(p, jobId, failures);
+      if (next === null) return;
+      await job.moveToDelayed(Date.now() + Math.max(1, p.delayTo(next)), token);
+      const asked = await p.redis.zscore(WAKES, jobId);
+      if (asked !== null) await job.changeDelay(Math.max(1, p.delayTo(Math.min(next, Number(asked))))).catch(() => undefined);
+      throw new DelayedError();
+    },
+    {
+      connection: p.connection,
+      concurrency: p.concurrency,
+      lockDuration: 5000,
+      stalledInterval: 2500,
+      maxStalledCount: 1_000_000,
+      drainDelay: 1,
+    },
+  );
+  worker.on('error', (error) => p.log.debug({ error: error.message }, 'the alarm processor lost its connection'));
+  worker.on('failed', (job, error) => p.log.error({ jobId: job?.id, error: error.message }, 'an alarm failed; the sweep re-arms it'));
+  await new Promise<void>((resolve) => {
+    if (p.signal.aborted) resolve();
+    else p.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await worker.close();
+  p.connection.disconnect();
+}
+
+/** A handler that throws is called again, ever more slowly; its alarm is never lost. */
+async function nextWake(p: Processor, jobId: JobId, failures: Map<JobId, number>): Promise<number | null> {
+  try {
+    const next = await p.handle(jobId);
+    failures.delete(jobId);
+    return next;
+  } catch (error) {
+    const count = (failures.get(jobId) ?? 0) + 1;
+    failures.set(jobId, count);
+    const pauseRealMs = RETRY_REAL_MS[Math.min(count, RETRY_REAL_MS.length) - 1] ?? 5000;
+    p.log.warn({ jobId, error: error instanceof Error ? error.message : String(error), count }, 'handling a job failed; trying again');
+    return p.clock.nowMs() + pauseRealMs * p.clock.speed;
+  }
+}

@@ -1,0 +1,52 @@
+// Redis connections, and the refusal of a Redis that would lose alarms. Two kinds: a worker's connection waits for
+// ever (BullMQ demands it), a command's fails fast, so that nobody stares at a shell that hangs.
+
+import { Redis, type RedisOptions } from 'ioredis';
+import { NerveError } from '../engine/errors.ts';
+
+export interface RedisTarget {
+  /** `redis://...`, or the path of a unix socket. */
+  readonly url: string;
+}
+
+export type Patience = 'wait' | 'fail-fast';
+
+const FAIL_FAST = { maxRetriesPerRequest: 1, connectTimeout: 2000, commandTimeout: 5000, retryStrategy: (times: number) => (times > 2 ? null : 100) } satisfies RedisOptions;
+const WAIT = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 2000) } satisfies RedisOptions;
+
+export function connectRedis(target: RedisTarget, patience: Patience): Redis {
+  const options = patience === 'wait' ? WAIT : FAIL_FAST;
+  const redis = target.url.startsWith('/') ? new Redis({ path: target.url, ...options }) : new Redis(target.url, options);
+  // Without a listener ioredis throws; every failure also reaches the caller through its command.
+  redis.on('error', () => undefined);
+  return redis;
+}
+
+/** Turns what ioredis throws into what a caller can act on. */
+export function asNerveError(cause: unknown, what: string): NerveError {
+  if (cause instanceof NerveError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (text.startsWith('OOM ')) {
+    return new NerveError('refused', `${what}: Redis is full.`, { cause, hint: 'Raise maxmemory or remove other data from this Redis; nothing that was acknowledged is lost.' });
+  }
+  return new NerveError('unreachable', `${what}: cannot reach Redis (${text}).`, { cause, hint: 'Start the local cluster with "nerve up", or check NERVE_REDIS_URL.' });
+}
+
+const MIN_VERSION = [6, 2] as const;
+
+/** @throws NerveError `refused` when this Redis may evict an alarm, is too old, or does not persist. */
+export async function checkRedis(redis: Redis): Promise<void> {
+  const info = await redis.info().catch((cause: unknown) => Promise.reject(asNerveError(cause, 'Cannot check Redis')));
+  const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  const version = field('redis_version');
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])) {
+    throw new NerveError('refused', `This Redis is version ${version}; Nerve needs ${MIN_VERSION.join('.')} or newer.`, { hint: 'Point NERVE_REDIS_URL at a newer Redis or Valkey.' });
+  }
+  const policy = field('maxmemory_policy');
+  if (policy !== '' && policy !== 'noeviction') {
+    throw new NerveError('refused', `This Redis evicts keys (maxmemory-policy ${policy}): an evicted alarm is a missed deadline.`, {
+      hint: 'Run "redis-cli config set maxmemory-policy noeviction" on it.',
+    });
+  }
+}

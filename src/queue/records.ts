@@ -1,0 +1,102 @@
+// Job records: one Redis stream per job with entry ids `<n>-0`. An append names the version it read, so the entry id is
+// known, and Redis itself refuses a second writer with the same id. One entry is one atomic batch of events. The
+// index of live jobs changes in the same script as the record, so that no crash can separate them.
+
+import type { Redis } from 'ioredis';
+import type { JobId } from '../engine/job.ts';
+import type { JobEvent, JobRecord } from '../engine/record.ts';
+import { type JobReport, report } from '../engine/report.ts';
+import type { Records } from '../ports.ts';
+import { asNerveError } from './connection.ts';
+
+const LIVE = 'nerve:live';
+const REPORTS = 'nerve:reports';
+const streamKey = (jobId: JobId): string => `nerve:job:${jobId}`;
+const reportKey = (jobId: JobId): string => `nerve:report:${jobId}`;
+const durationsKey = (name: string): string => `nerve:durations:${name}`;
+
+/** Streams go after 30 days, reports after 13 months. */
+const STREAM_RETENTION_SECONDS = 30 * 24 * 3600;
+const REPORT_RETENTION_SECONDS = 396 * 24 * 3600;
+const DURATIONS_KEPT = 25;
+
+// KEYS: stream, live index. ARGV: entry id, events, job id. 1 when appended, 0 on conflict.
+const APPEND = `
+local result = redis.pcall('XADD', KEYS[1], ARGV[1], 'e', ARGV[2])
+if type(result) == 'table' and result.err then
+  if string.find(result.err, 'equal or smaller') then return 0 end
+  return result
+end
+if ARGV[1] == '1-0' then redis.call('SADD', KEYS[2], ARGV[3]) end
+return 1`;
+
+export interface RecordsWithHistory extends Records {
+  /** Many new records at once, pipelined; for imports and the bench. */
+  createMany(records: readonly { readonly jobId: JobId; readonly events: readonly JobEvent[] }[]): Promise<void>;
+  /** Ids of finished jobs, newest first. */
+  finishedIds(limit: number): Promise<readonly JobId[]>;
+  reportOf(jobId: JobId): Promise<JobReport | null>;
+  /** Median length of finished runs of this name in ms, with how many runs it rests on; null if there are none. */
+  medianDurationMs(name: string): Promise<{ readonly medianMs: number; readonly runs: number } | null>;
+}
+
+export function createRecords(redis: Redis): RecordsWithHistory {
+  const append = async (jobId: JobId, readVersion: number, events: readonly JobEvent[]): Promise<number | 'conflict'> => {
+    if (events.length === 0) return readVersion;
+    const version = readVersion + 1;
+    const done = await redis
+      .eval(APPEND, 2, streamKey(jobId), LIVE, `${version}-0`, JSON.stringify(events), jobId)
+      .catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot write the record of job ${jobId}`)));
+    if (done === 1) return version;
+    // Our own write may have been acknowledged into a broken connection: if the entry is ours, it is no conflict.
+    return 'conflict';
+  };
+  return {
+    append,
+    read: async (jobId) => {
+      const entries = await redis.xrange(streamKey(jobId), '-', '+').catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot read the record of job ${jobId}`)));
+      return entries.length === 0 ? null : decode(jobId, entries);
+    },
+    live: async () => redis.smembers(LIVE).catch((cause: unknown) => Promise.reject(asNerveError(cause, 'Cannot list the live jobs'))),
+    close: async (jobId, ended) => {
+      const score = ended.finishedAtMs ?? 0;
+      const tx = redis
+        .multi()
+        .set(reportKey(jobId), JSON.stringify(ended), 'EX', REPORT_RETENTION_SECONDS)
+        .zadd(REPORTS, score, jobId)
+        .expire(streamKey(jobId), STREAM_RETENTION_SECONDS)
+        .srem(LIVE, jobId);
+      if (ended.result === 'succeeded') {
+        // A set, so that closing twice counts once.
+        tx.zadd(durationsKey(ended.name), score, `${jobId} ${ended.usefulWorkMs}`).zremrangebyrank(durationsKey(ended.name), 0, -DURATIONS_KEPT - 1);
+      }
+      await tx.exec().catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot close job ${jobId}`)));
+    },
+    createMany: async (many) => {
+      const pipeline = redis.pipeline();
+      for (const { jobId, events } of many) pipeline.xadd(streamKey(jobId), '1-0', 'e', JSON.stringify(events));
+      pipeline.sadd(LIVE, many.map((r) => r.jobId));
+      const results = (await pipeline.exec()) ?? [];
+      const failed = results.find(([error]) => error !== null)?.[0];
+      if (failed !== undefined && failed !== null) throw asNerveError(failed, 'Cannot write the records');
+    },
+    finishedIds: async (limit) => redis.zrevrange(REPORTS, 0, limit - 1),
+    reportOf: async (jobId) => {
+      const kept = await redis.get(reportKey(jobId));
+      if (kept !== null) return JSON.parse(kept) as JobReport;
+      const entries = await redis.xrange(streamKey(jobId), '-', '+');
+      return entries.length === 0 ? null : report(decode(jobId, entries));
+    },
+    medianDurationMs: async (name) => {
+      const members = await redis.zrange(durationsKey(name), 0, "-1");
+      const lengths = members.map((m) => Number(m.split(' ')[1])).sort((a, b) => a - b);
+      const medianMs = lengths[Math.floor(lengths.length / 2)];
+      return medianMs === undefined ? null : { medianMs, runs: lengths.length };
+    },
+  };
+}
+
+function decode(jobId: JobId, entries: readonly [string, string[]][]): JobRecord {
+  const events = entries.flatMap(([, fields]) => JSON.parse(fields[1] ?? '[]') as JobEvent[]);
+  return { jobId, version: Number(entries.at(-1)?.[0].split('-')[0] ?? 0), events };
+}
