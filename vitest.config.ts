@@ -4,8 +4,22 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/{engine,config,queue,worker,agent,demo,commands,simulation,house,local}/**/*.test.ts'], testTimeout: 30_000 } },
-      { test: { name: 'integration', include: ['test/{integration,contract}/**/*.test.ts'], fileParallelism: false, testTimeout: 90_000, hookTimeout: 90_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/{engine,config,queue,worker,agent,demo,commands,simulation,house,local}/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/{integration,contract}/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
     ],
   },
 });

@@ -142,7 +142,13 @@ export interface HookProgress {
   readonly totalSteps: number | null;
   readonly stepsPerSecond: number | null;
   readonly resumed: { readonly step: number; readonly epoch: number; readonly checkpointId: string | null } | null;
-  readonly lastCheckpoint: { readonly id: string; readonly step: number; readonly bytes: number; readonly durationMs: number; readonly final: boolean } | null;
+  readonly lastCheckpoint: {
+    readonly id: string;
+    readonly step: number;
+    readonly bytes: number;
+    readonly durationMs: number;
+    readonly final: boolean;
+  } | null;
 }
 
 /** The checkpoint contract's two calls (DESIGN section 4). Times on the wire are real. */

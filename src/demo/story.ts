@@ -52,7 +52,10 @@ function sentence(before: readonly JobEvent[], event: JobEvent, format: StoryFor
       };
     case 'checkpointed':
       return event.checkpoint.final
-        ? { mark: 'good', text: `Checkpoint sealed at step ${event.checkpoint.step} (${kilobytes(event.checkpoint.bytes)} in ${event.checkpoint.durationMs.toFixed(0)} ms).` }
+        ? {
+            mark: 'good',
+            text: `Checkpoint sealed at step ${event.checkpoint.step} (${kilobytes(event.checkpoint.bytes)} in ${event.checkpoint.durationMs.toFixed(0)} ms).`,
+          }
         : null;
     case 'ended':
       return ended(event, format);
@@ -83,7 +86,9 @@ function planned(before: readonly JobEvent[], event: Extract<JobEvent, { type: '
   }
   if (event.why === 'user') return plain('Held because you paused it.');
   const now = event.plan.costNowUsd === null ? '' : ` instead of ${usd(event.plan.costNowUsd)} now`;
-  return plain(`Held: a window expected at ${format.clock(event.plan.startMs)} should cost ${usd(event.plan.expectedCostUsd)}${now}. Nothing is billed meanwhile.`);
+  return plain(
+    `Held: a window expected at ${format.clock(event.plan.startMs)} should cost ${usd(event.plan.expectedCostUsd)}${now}. Nothing is billed meanwhile.`,
+  );
 }
 
 function launched(before: readonly JobEvent[], event: Extract<JobEvent, { type: 'launched' }>): Sentence {
@@ -99,7 +104,10 @@ function ended(event: Extract<JobEvent, { type: 'ended' }>, format: StoryFormat)
   if (event.cause === 'not-placed') return { mark: 'warn', text: 'The zone had nothing after all; it is left out for a while.' };
   const lost = event.lostWorkMs > 0 ? `${format.span(event.lostWorkMs)} of work will be redone` : 'no work is lost';
   if (event.cause === 'interrupted') return { mark: 'quiet', text: `The machine is gone; ${lost}.` };
-  return { mark: 'warn', text: `The attempt ${event.cause === 'failed' ? `failed with exit code ${event.exitCode ?? 'unknown'}` : 'was deleted'}; ${lost}.` };
+  return {
+    mark: 'warn',
+    text: `The attempt ${event.cause === 'failed' ? `failed with exit code ${event.exitCode ?? 'unknown'}` : 'was deleted'}; ${lost}.`,
+  };
 }
 
 function deadlineOf(events: readonly JobEvent[]): number {

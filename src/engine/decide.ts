@@ -62,7 +62,8 @@ function seeOff(context: Context, attempt: AttemptState): Decision {
   const reason = attempt.stopRequested?.reason ?? 'interruption-notice';
   if (attempt.lastCheckpoint?.final === true) return remove(context, attempt.attempt, reason);
   if (seen?.placedAtMs === null) return remove(context, attempt.attempt, reason);
-  const patienceEndsMs = attempt.noticed === null ? (attempt.stopRequested?.atMs ?? nowMs) + settings.noticeMs : attempt.noticed.endsAtMs + settings.sweepMs;
+  const patienceEndsMs =
+    attempt.noticed === null ? (attempt.stopRequested?.atMs ?? nowMs) + settings.noticeMs : attempt.noticed.endsAtMs + settings.sweepMs;
   if (nowMs >= patienceEndsMs) return remove(context, attempt.attempt, reason);
   return keep(context, attempt.attempt, 'evacuating', Math.min(patienceEndsMs, nowMs + settings.sweepMs));
 }
@@ -74,14 +75,23 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
-  if (attempt.capacityType === 'spot' && mustLeaveSpot(state, settings, nowMs, seen.progress) && context.market.offerings.some((o) => o.capacityType === 'on-demand' && o.available)) {
+  if (
+    attempt.capacityType === 'spot' &&
+    mustLeaveSpot(state, settings, nowMs, seen.progress) &&
+    context.market.offerings.some((o) => o.capacityType === 'on-demand' && o.available)
+  ) {
     return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
   }
   if (cheaperElsewhere(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
   return [keep(context, attempt.attempt, 'running')];
 }
 
-function stop({ state, nowMs, settings }: Context, attempt: number, request: 'move' | 'pause', reason: Extract<Decision, { do: 'stop' }>['reason']): Decision {
+function stop(
+  { state, nowMs, settings }: Context,
+  attempt: number,
+  request: 'move' | 'pause',
+  reason: Extract<Decision, { do: 'stop' }>['reason'],
+): Decision {
   return { do: 'stop', jobId: state.spec.id, attempt, request, reason, wakeAtMs: nowMs + settings.sweepMs };
 }
 
@@ -102,7 +112,9 @@ function tendPending(context: Context, attempt: AttemptState, seen: ObservedAtte
 function cheaperElsewhere(context: Context, attempt: AttemptState, seen: ObservedAttempt): boolean {
   const { state, nowMs, market, settings } = context;
   if (attempt.resumed === null || seen.lastCheckpoint === null || openAttempts(state).length > 1) return false;
-  const here = market.offerings.find((o) => o.zone === attempt.zone && o.instanceType === attempt.instanceType && o.capacityType === attempt.capacityType);
+  const here = market.offerings.find(
+    (o) => o.zone === attempt.zone && o.instanceType === attempt.instanceType && o.capacityType === attempt.capacityType,
+  );
   const overheadMs = startOverheadMs(state, settings);
   if (here === undefined || nowMs + overheadMs > spotSafeUntilMs(state, settings, seen.progress)) return false;
   if (nowMs - attempt.resumed.atMs < overheadMs * 4) return false;

@@ -28,7 +28,14 @@ export type Decision =
       readonly wakeAtMs: number;
     }
   /** Ask a running attempt to seal a final checkpoint and stop training. */
-  | { readonly do: 'stop'; readonly jobId: JobId; readonly attempt: number; readonly request: StopRequest; readonly reason: Reason; readonly wakeAtMs: number }
+  | {
+      readonly do: 'stop';
+      readonly jobId: JobId;
+      readonly attempt: number;
+      readonly request: StopRequest;
+      readonly reason: Reason;
+      readonly wakeAtMs: number;
+    }
   /** Delete (evict) an attempt object: its seal is final, it was never placed, or it must not be. */
   | { readonly do: 'remove'; readonly jobId: JobId; readonly attempt: number; readonly reason: Reason; readonly wakeAtMs: number }
   /** Leave a running attempt alone. */

@@ -60,7 +60,10 @@ export function explain(state: JobState, market: MarketView | null, settings: En
   );
   const { plan } = state;
   if (plan !== null && state.phase === 'held' && state.heldWhy === 'window') {
-    numbers.push({ name: 'planned window', value: `${format.instant(plan.startMs)} for ${format.usd(plan.expectedCostUsd)} in ${plan.zone ?? 'any zone'}` });
+    numbers.push({
+      name: 'planned window',
+      value: `${format.instant(plan.startMs)} for ${format.usd(plan.expectedCostUsd)} in ${plan.zone ?? 'any zone'}`,
+    });
     if (plan.costNowUsd !== null) numbers.push({ name: 'starting when planned', value: format.usd(plan.costNowUsd) });
   }
   return { sentence: REASON_TEXT[reason], numbers, rejected: market === null ? [] : rejected(state, market, nowMs, format) };

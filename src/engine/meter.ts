@@ -39,7 +39,9 @@ export async function withUsage(
       const { zone = '', instanceType = '', capacityType = 'spot' } = attempt ?? {};
       filled.push({ ...event, usage: placed ? await meter({ zone, instanceType, capacityType, fromMs, toMs: event.atMs }) : [] });
     } else if (event.type === 'finished' && event.usefulWorkMs > 0) {
-      const choice = outlook(market, state.lastEventAtMs, { ...state.spec, maxPriceUsdPerHour: null }).onDemand.toSorted((a, b) => a.objectiveUsdPerHour - b.objectiveUsdPerHour)[0];
+      const choice = outlook(market, state.lastEventAtMs, { ...state.spec, maxPriceUsdPerHour: null }).onDemand.toSorted(
+        (a, b) => a.objectiveUsdPerHour - b.objectiveUsdPerHour,
+      )[0];
       const fromMs = state.spec.submittedAtMs;
       const toMs = fromMs + event.usefulWorkMs + startOverheadMs(state, settings);
       const counterfactual =

@@ -15,7 +15,11 @@ const HORIZON_MS = 72 * HOUR_MS;
 export const CARBON_PRICE_USD_PER_TONNE: Readonly<Record<Optimize, number>> = { cost: 0, balanced: 190, carbon: 100_000 };
 
 /** Dollars per hour with carbon priced in. */
-export function objectiveUsdPerHour(offering: Pick<Offering, 'priceUsdPerHour' | 'facilityPowerKw'>, gramsPerKwh: number, carbonPriceUsdPerTonne: number): number {
+export function objectiveUsdPerHour(
+  offering: Pick<Offering, 'priceUsdPerHour' | 'facilityPowerKw'>,
+  gramsPerKwh: number,
+  carbonPriceUsdPerTonne: number,
+): number {
   return offering.priceUsdPerHour + (offering.facilityPowerKw * gramsPerKwh * carbonPriceUsdPerTonne) / 1e6;
 }
 
@@ -78,10 +82,14 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
   const onDemand = acceptable.filter((o) => o.capacityType === 'on-demand').map(priced);
   onDemand.sort((a, b) => Number(b.offering.available) - Number(a.offering.available) || byObjective(a, b));
   const ceiling = new Map<string, number>();
-  for (const o of market.offerings) if (o.capacityType === 'on-demand') ceiling.set(o.instanceType, Math.min(o.priceUsdPerHour, ceiling.get(o.instanceType) ?? Infinity));
+  for (const o of market.offerings)
+    if (o.capacityType === 'on-demand') ceiling.set(o.instanceType, Math.min(o.priceUsdPerHour, ceiling.get(o.instanceType) ?? Infinity));
   const worthHaving = (o: Offering): boolean => o.priceUsdPerHour < (ceiling.get(o.instanceType) ?? Infinity);
   const spot = acceptable.filter((o) => o.capacityType === 'spot' && worthHaving(o));
-  const spotNow = spot.filter((o) => o.available).map(priced).sort(byObjective);
+  const spotNow = spot
+    .filter((o) => o.available)
+    .map(priced)
+    .sort(byObjective);
   const carbon = meanWithLevel(market.carbon.history, nowMs, market.carbon.gramsPerKwh);
   const columns = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
   const windowOf = (c: Column, startMs: number, lengthMs: number): Window => windowIn(c, nowMs, startMs, lengthMs, job.carbonPriceUsdPerTonne);
@@ -113,7 +121,8 @@ interface Column {
 
 function column(market: MarketView, nowMs: number, offering: Offering, carbon: Forecast, ceilingUsdPerHour: number): Column {
   const history = market.spotHistory.find((h) => h.zone === offering.zone && h.instanceType === offering.instanceType);
-  const price: Forecast = history === undefined ? () => offering.priceUsdPerHour : meanWithLevel(history.priceUsdPerHour, nowMs, offering.priceUsdPerHour);
+  const price: Forecast =
+    history === undefined ? () => offering.priceUsdPerHour : meanWithLevel(history.priceUsdPerHour, nowMs, offering.priceUsdPerHour);
   const steps = HORIZON_MS / WINDOW_STEP_MS;
   const usd = new Float64Array(steps + 1);
   const grams = new Float64Array(steps + 1);

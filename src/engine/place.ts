@@ -47,7 +47,12 @@ function avoidedZones({ state, nowMs, settings }: Context): ReadonlySet<string> 
   const sinceMs = nowMs - Math.max(settings.placementTimeoutMs, settings.noticeMs) * 2;
   const zones = state.attempts
     .filter((a) => a.capacityType === 'spot')
-    .filter((a) => (a.noticed !== null && (a.ended === null || a.ended.atMs > sinceMs)) || (a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs) || (a.ended?.reason === 'node-vanished' && a.ended.atMs > sinceMs))
+    .filter(
+      (a) =>
+        (a.noticed !== null && (a.ended === null || a.ended.atMs > sinceMs)) ||
+        (a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs) ||
+        (a.ended?.reason === 'node-vanished' && a.ended.atMs > sinceMs),
+    )
     .map((a) => a.zone);
   return new Set(zones);
 }
@@ -67,12 +72,29 @@ export function place(context: Context): readonly Decision[] {
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   if (view.spotNow.length > 0 && spot.length === 0) return [dry(at, 'move-limit')];
   const underWay = state.attempts.some((a) => a.resumed !== null);
-  const proposal = placementPolicy({ spec: state.spec, underWay, nowMs, outlook: view, spot, lengthMs, spotSafeUntilMs: at.spotSafeUntilMs, settings });
+  const proposal = placementPolicy({
+    spec: state.spec,
+    underWay,
+    nowMs,
+    outlook: view,
+    spot,
+    lengthMs,
+    spotSafeUntilMs: at.spotSafeUntilMs,
+    settings,
+  });
   switch (proposal.do) {
     case 'nothing-on-offer':
       return [dry(at, 'no-spot-capacity')];
     case 'wait':
-      return [hold(at, 'window', proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead', planWindow(planning, proposal.window), proposal.window.startMs)];
+      return [
+        hold(
+          at,
+          'window',
+          proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead',
+          planWindow(planning, proposal.window),
+          proposal.window.startMs,
+        ),
+      ];
     case 'spot':
       return [launch(at, proposal.ranked, startReason(state))];
   }
@@ -119,7 +141,8 @@ function launch(at: Site, ranked: readonly Priced[], reason: Reason): Decision {
     attempt: (state.attempts.at(-1)?.attempt ?? 0) + 1,
     ranked: ranked.map(placementOf),
     reason,
-    handover: leaving === undefined ? null : { previousAttempt: leaving.attempt, waitSealedUntilMs: leaving.noticed?.endsAtMs ?? nowMs + settings.noticeMs },
+    handover:
+      leaving === undefined ? null : { previousAttempt: leaving.attempt, waitSealedUntilMs: leaving.noticed?.endsAtMs ?? nowMs + settings.noticeMs },
     plan: planNow(at.planning, choice),
     wakeAtMs: nowMs + settings.sweepMs,
   };
@@ -139,16 +162,32 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
   if (ranked.length > 0) return launch(at, ranked, reason);
   if (at.spot.length > 0) return launch(at, at.spot, 'on-demand-unavailable');
   if (at.view.onDemand.length === 0) {
-    return { do: 'hold', jobId: state.spec.id, why: 'no-capacity', reason: 'price-cap', plan: planDry(at.planning), wakeAtMs: nowMs + settings.sweepMs };
+    return {
+      do: 'hold',
+      jobId: state.spec.id,
+      why: 'no-capacity',
+      reason: 'price-cap',
+      plan: planDry(at.planning),
+      wakeAtMs: nowMs + settings.sweepMs,
+    };
   }
   // Nothing is known to be there: ask all the same, the market's word may be old. The ask is repeated when it times out.
   const anywhere = at.view.onDemand.filter((p) => late || mayStartIn(p.offering.zone, state, settings, nowMs));
   if (anywhere.length > 0 && openAttempts(state).length < 2) return launch(at, anywhere, 'on-demand-unavailable');
-  return { do: 'hold', jobId: state.spec.id, why: 'no-capacity', reason: 'on-demand-unavailable', plan: planDry(at.planning), wakeAtMs: nowMs + settings.sweepMs };
+  return {
+    do: 'hold',
+    jobId: state.spec.id,
+    why: 'no-capacity',
+    reason: 'on-demand-unavailable',
+    plan: planDry(at.planning),
+    wakeAtMs: nowMs + settings.sweepMs,
+  };
 }
 
 /** Zones in which an on-demand ask just came to nothing. */
 function triedOnDemand({ state, nowMs, settings }: Context): ReadonlySet<string> {
   const sinceMs = nowMs - settings.placementTimeoutMs;
-  return new Set(state.attempts.filter((a) => a.capacityType === 'on-demand' && a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs).map((a) => a.zone));
+  return new Set(
+    state.attempts.filter((a) => a.capacityType === 'on-demand' && a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs).map((a) => a.zone),
+  );
 }

@@ -18,7 +18,8 @@ export interface PlanContext {
 /** Starting now on `choice`. */
 export function planNow(context: PlanContext, choice: Priced): Plan {
   const { offering } = choice;
-  const window = offering.capacityType === 'spot' ? context.outlook.windowIn(offering.zone, offering.instanceType, context.nowMs, context.lengthMs) : null;
+  const window =
+    offering.capacityType === 'spot' ? context.outlook.windowIn(offering.zone, offering.instanceType, context.nowMs, context.lengthMs) : null;
   const grams = window?.carbonGrams ?? carbonOf(context, choice);
   return {
     startMs: context.nowMs,

@@ -28,7 +28,11 @@ export interface Quote {
 }
 
 export function quote(spec: JobSpec, market: MarketView, settings: EngineSettings, nowMs: number): Quote {
-  const record = { jobId: spec.id, version: 1, events: [{ type: 'submitted' as const, atMs: nowMs, spec, latestStartMs: nowMs, simulated: market.simulated }] };
+  const record = {
+    jobId: spec.id,
+    version: 1,
+    events: [{ type: 'submitted' as const, atMs: nowMs, spec, latestStartMs: nowMs, simulated: market.simulated }],
+  };
   const state = fold(record);
   const latest = latestStartMs(state, settings);
   const shortfallMs = Math.max(0, nowMs - latest);
@@ -36,7 +40,9 @@ export function quote(spec: JobSpec, market: MarketView, settings: EngineSetting
   const [decision] = decideJob(state, { attempts: [] }, { nowMs, market, settings });
   const lengthMs = spec.workMs + settings.startOverheadMs;
   const planning: PlanContext = { nowMs, latestStartMs: latest, lengthMs, outlook: view, spotNow: view.spotNow[0] };
-  const uncapped = outlook(market, nowMs, { ...spec, maxPriceUsdPerHour: null }).onDemand.toSorted((a, b) => a.objectiveUsdPerHour - b.objectiveUsdPerHour)[0];
+  const uncapped = outlook(market, nowMs, { ...spec, maxPriceUsdPerHour: null }).onDemand.toSorted(
+    (a, b) => a.objectiveUsdPerHour - b.objectiveUsdPerHour,
+  )[0];
   const hours = lengthMs / 3_600_000;
   const grams = view.bestFrom(nowMs, lengthMs)?.carbonGrams;
   return {

@@ -133,7 +133,13 @@ function finish(state: JobState, atMs: number): Of<'finished'> | null {
   return null;
 }
 
-function ending(state: JobState, atMs: number, result: Of<'finished'>['result'], reason: Of<'finished'>['reason'], workEndedAtMs = atMs): Of<'finished'> {
+function ending(
+  state: JobState,
+  atMs: number,
+  result: Of<'finished'>['result'],
+  reason: Of<'finished'>['reason'],
+  workEndedAtMs = atMs,
+): Of<'finished'> {
   return {
     type: 'finished',
     atMs: Math.max(atMs, state.lastEventAtMs),

@@ -78,7 +78,13 @@ export interface Counterfactual {
 }
 
 export type JobEvent =
-  | { readonly type: 'submitted'; readonly atMs: number; readonly spec: JobSpec; readonly latestStartMs: number; readonly simulated: readonly string[] }
+  | {
+      readonly type: 'submitted';
+      readonly atMs: number;
+      readonly spec: JobSpec;
+      readonly latestStartMs: number;
+      readonly simulated: readonly string[];
+    }
   | { readonly type: 'planned'; readonly atMs: number; readonly why: HeldWhy; readonly reason: Reason; readonly plan: Plan }
   | { readonly type: 'amended'; readonly atMs: number; readonly deadlineMs: number }
   | { readonly type: 'paused'; readonly atMs: number }
@@ -109,10 +115,29 @@ export type JobEvent =
       readonly priceUsdPerHour: number;
     }
   /** The attempt is past its resume point: it holds the epoch and trains. `step` 0 with no checkpoint = from the beginning. */
-  | { readonly type: 'resumed'; readonly atMs: number; readonly attempt: number; readonly step: number; readonly epoch: number; readonly checkpointId: string | null }
-  | { readonly type: 'noticed'; readonly atMs: number; readonly attempt: number; readonly action: 'terminate' | 'stop' | 'hibernate'; readonly endsAtMs: number }
+  | {
+      readonly type: 'resumed';
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly step: number;
+      readonly epoch: number;
+      readonly checkpointId: string | null;
+    }
+  | {
+      readonly type: 'noticed';
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly action: 'terminate' | 'stop' | 'hibernate';
+      readonly endsAtMs: number;
+    }
   | { readonly type: 'stop-requested'; readonly atMs: number; readonly attempt: number; readonly request: StopRequest; readonly reason: Reason }
-  | { readonly type: 'checkpointed'; readonly atMs: number; readonly attempt: number; readonly checkpoint: CheckpointInfo; readonly progress: ProgressFact | null }
+  | {
+      readonly type: 'checkpointed';
+      readonly atMs: number;
+      readonly attempt: number;
+      readonly checkpoint: CheckpointInfo;
+      readonly progress: ProgressFact | null;
+    }
   | {
       readonly type: 'ended';
       readonly atMs: number;

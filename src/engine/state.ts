@@ -20,7 +20,14 @@ export interface AttemptState {
   readonly noticed: { readonly atMs: number; readonly endsAtMs: number } | null;
   readonly stopRequested: { readonly atMs: number; readonly request: StopRequest; readonly reason: Reason } | null;
   readonly lastCheckpoint: CheckpointInfo | null;
-  readonly ended: { readonly atMs: number; readonly cause: EndCause; readonly reason: Reason; readonly lostWorkMs: number; readonly exitCode: number | null; readonly logTail: string | null } | null;
+  readonly ended: {
+    readonly atMs: number;
+    readonly cause: EndCause;
+    readonly reason: Reason;
+    readonly lostWorkMs: number;
+    readonly exitCode: number | null;
+    readonly logTail: string | null;
+  } | null;
 }
 
 export interface JobState {

@@ -47,5 +47,7 @@ function goneVerdict(attempt: AttemptState): Verdict {
 
 function freshSeal(attempt: AttemptState, seen: ObservedAttempt): boolean {
   const seal = seen.lastCheckpoint ?? attempt.lastCheckpoint;
-  return seal !== null && (seal.final || (seen.endedAtMs !== null && seen.deletionRequestedAtMs !== null && seal.sealedAtMs >= seen.deletionRequestedAtMs));
+  return (
+    seal !== null && (seal.final || (seen.endedAtMs !== null && seen.deletionRequestedAtMs !== null && seal.sealedAtMs >= seen.deletionRequestedAtMs))
+  );
 }

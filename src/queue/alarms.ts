@@ -77,7 +77,11 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
     },
     armed: async () => {
       const jobs = (await queue.getJobs(['delayed', 'waiting', 'active', 'prioritized'])) as (Job<{ atMs: number }> | undefined)[];
-      return new Map(jobs.flatMap((job) => (job?.id === undefined ? [] : [[job.id, clock.nowMs() + Math.max(0, job.timestamp + job.delay - Date.now()) * clock.speed]])));
+      return new Map(
+        jobs.flatMap((job) =>
+          job?.id === undefined ? [] : [[job.id, clock.nowMs() + Math.max(0, job.timestamp + job.delay - Date.now()) * clock.speed]],
+        ),
+      );
     },
     run: (handle, signal) => runProcessor({ handle, signal, redis, connection: patient(), clock, log, concurrency, delayTo }),
     close: () => queue.close(),

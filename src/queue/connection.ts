@@ -11,7 +11,12 @@ export interface RedisTarget {
 
 export type Patience = 'wait' | 'fail-fast';
 
-const FAIL_FAST = { maxRetriesPerRequest: 1, connectTimeout: 2000, commandTimeout: 5000, retryStrategy: (times: number) => (times > 2 ? null : 100) } satisfies RedisOptions;
+const FAIL_FAST = {
+  maxRetriesPerRequest: 1,
+  connectTimeout: 2000,
+  commandTimeout: 5000,
+  retryStrategy: (times: number) => (times > 2 ? null : 100),
+} satisfies RedisOptions;
 const WAIT = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 2000) } satisfies RedisOptions;
 
 export function connectRedis(target: RedisTarget, patience: Patience): Redis {
@@ -27,9 +32,15 @@ export function asNerveError(cause: unknown, what: string): NerveError {
   if (cause instanceof NerveError) return cause;
   const text = cause instanceof Error ? cause.message : String(cause);
   if (text.startsWith('OOM ')) {
-    return new NerveError('refused', `${what}: Redis is full.`, { cause, hint: 'Raise maxmemory or remove other data from this Redis; nothing that was acknowledged is lost.' });
+    return new NerveError('refused', `${what}: Redis is full.`, {
+      cause,
+      hint: 'Raise maxmemory or remove other data from this Redis; nothing that was acknowledged is lost.',
+    });
   }
-  return new NerveError('unreachable', `${what}: cannot reach Redis (${text}).`, { cause, hint: 'Start the local cluster with "nerve up", or check NERVE_REDIS_URL.' });
+  return new NerveError('unreachable', `${what}: cannot reach Redis (${text}).`, {
+    cause,
+    hint: 'Start the local cluster with "nerve up", or check NERVE_REDIS_URL.',
+  });
 }
 
 const MIN_VERSION = [6, 2] as const;
@@ -41,7 +52,9 @@ export async function checkRedis(redis: Redis): Promise<void> {
   const version = field('redis_version');
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])) {
-    throw new NerveError('refused', `This Redis is version ${version}; Nerve needs ${MIN_VERSION.join('.')} or newer.`, { hint: 'Point NERVE_REDIS_URL at a newer Redis or Valkey.' });
+    throw new NerveError('refused', `This Redis is version ${version}; Nerve needs ${MIN_VERSION.join('.')} or newer.`, {
+      hint: 'Point NERVE_REDIS_URL at a newer Redis or Valkey.',
+    });
   }
   const policy = field('maxmemory_policy');
   if (policy !== '' && policy !== 'noeviction') {

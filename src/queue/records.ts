@@ -54,7 +54,9 @@ export function createRecords(redis: Redis): RecordsWithHistory {
   return {
     append,
     read: async (jobId) => {
-      const entries = await redis.xrange(streamKey(jobId), '-', '+').catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot read the record of job ${jobId}`)));
+      const entries = await redis
+        .xrange(streamKey(jobId), '-', '+')
+        .catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot read the record of job ${jobId}`)));
       return entries.length === 0 ? null : decode(jobId, entries);
     },
     live: async () => redis.smembers(LIVE).catch((cause: unknown) => Promise.reject(asNerveError(cause, 'Cannot list the live jobs'))),
@@ -75,7 +77,10 @@ export function createRecords(redis: Redis): RecordsWithHistory {
     createMany: async (many) => {
       const pipeline = redis.pipeline();
       for (const { jobId, events } of many) pipeline.xadd(streamKey(jobId), '1-0', 'e', JSON.stringify(events));
-      pipeline.sadd(LIVE, many.map((r) => r.jobId));
+      pipeline.sadd(
+        LIVE,
+        many.map((r) => r.jobId),
+      );
       const results = (await pipeline.exec()) ?? [];
       const failed = results.find(([error]) => error !== null)?.[0];
       if (failed !== undefined && failed !== null) throw asNerveError(failed, 'Cannot write the records');
@@ -88,7 +93,7 @@ export function createRecords(redis: Redis): RecordsWithHistory {
       return entries.length === 0 ? null : report(decode(jobId, entries));
     },
     medianDurationMs: async (name) => {
-      const members = await redis.zrange(durationsKey(name), 0, "-1");
+      const members = await redis.zrange(durationsKey(name), 0, '-1');
       const lengths = members.map((m) => Number(m.split(' ')[1])).sort((a, b) => a - b);
       const medianMs = lengths[Math.floor(lengths.length / 2)];
       return medianMs === undefined ? null : { medianMs, runs: lengths.length };

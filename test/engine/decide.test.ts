@@ -56,9 +56,18 @@ describe('a running job', () => {
   });
 
   it('is removed once its final seal is known', () => {
-    const sealed: JobEvent = { type: 'checkpointed', atMs: NOW, attempt: 1, checkpoint: { id: 'c1', step: 5, bytes: 1, durationMs: 1, sealedAtMs: NOW, final: true }, progress: null };
+    const sealed: JobEvent = {
+      type: 'checkpointed',
+      atMs: NOW,
+      attempt: 1,
+      checkpoint: { id: 'c1', step: 5, bytes: 1, durationMs: 1, sealedAtMs: NOW, final: true },
+      progress: null,
+    };
     const decisions = only(record([...running, noticed(1), sealed, launched(2, 'euw3-az3')]), market(), [seen(1), seen(2)]);
-    expect(decisions).toMatchObject([{ do: 'remove', attempt: 1 }, { do: 'keep', attempt: 2 }]);
+    expect(decisions).toMatchObject([
+      { do: 'remove', attempt: 1 },
+      { do: 'keep', attempt: 2 },
+    ]);
   });
 
   it('is stopped with a checkpoint when its user pauses it', () => {
@@ -66,7 +75,9 @@ describe('a running job', () => {
   });
 
   it('is taken down when its user cancels it', () => {
-    expect(only(record([...running, { type: 'cancel-requested', atMs: NOW }]), market(), [seen(1)])).toMatchObject([{ do: 'remove', reason: 'user-cancelled' }]);
+    expect(only(record([...running, { type: 'cancel-requested', atMs: NOW }]), market(), [seen(1)])).toMatchObject([
+      { do: 'remove', reason: 'user-cancelled' },
+    ]);
   });
 });
 

@@ -11,7 +11,12 @@ import { HOUR, launched, market, MINUTE, NOW, offering, record, SETTINGS, spec }
 const zones = ['euw3-az1', 'euw3-az2', 'euw3-az3'] as const;
 const price = fc.option(fc.double({ min: 0.05, max: 0.7, noNaN: true }), { nil: null });
 const anyMarket = fc
-  .record({ prices: fc.tuple(price, price, price), night: fc.double({ min: 0.05, max: 0.6, noNaN: true }), carbon: fc.integer({ min: 5, max: 600 }), od: fc.boolean() })
+  .record({
+    prices: fc.tuple(price, price, price),
+    night: fc.double({ min: 0.05, max: 0.6, noNaN: true }),
+    carbon: fc.integer({ min: 5, max: 600 }),
+    od: fc.boolean(),
+  })
   .map(({ prices, night, carbon, od }) =>
     market({
       spot: Object.fromEntries(zones.map((zone, i) => [zone, prices[i] ?? null])),
@@ -21,7 +26,11 @@ const anyMarket = fc
     }),
   );
 const anySpec = fc
-  .record({ workMs: fc.integer({ min: 10 * MINUTE, max: 20 * HOUR }), slackMs: fc.integer({ min: 15 * MINUTE, max: 30 * HOUR }), carbonPrice: fc.constantFrom(0, 190, 5000) })
+  .record({
+    workMs: fc.integer({ min: 10 * MINUTE, max: 20 * HOUR }),
+    slackMs: fc.integer({ min: 15 * MINUTE, max: 30 * HOUR }),
+    carbonPrice: fc.constantFrom(0, 190, 5000),
+  })
   .map(({ workMs, slackMs, carbonPrice }) => spec({ workMs, deadlineMs: NOW + workMs + slackMs, carbonPriceUsdPerTonne: carbonPrice }));
 
 describe('decide', () => {
@@ -67,7 +76,12 @@ describe('decide', () => {
     fc.assert(
       fc.property(anySpec, anyMarket, fc.array(fc.double({ min: 0.01, max: 3, noNaN: true }), { minLength: 6, maxLength: 6 }), (job, view, power) => {
         const powered = { ...view, offerings: view.offerings.map((o, i) => ({ ...o, facilityPowerKw: power[i] ?? 1 })) };
-        const [decision] = decide({ nowMs: NOW, market: powered, settings: SETTINGS, jobs: [{ record: record([], { ...job, carbonPriceUsdPerTonne: 0 }), attempts: [] }] });
+        const [decision] = decide({
+          nowMs: NOW,
+          market: powered,
+          settings: SETTINGS,
+          jobs: [{ record: record([], { ...job, carbonPriceUsdPerTonne: 0 }), attempts: [] }],
+        });
         fc.pre(decision?.do === 'launch');
         const prices = decision?.do === 'launch' ? decision.ranked.map((p) => p.priceUsdPerHour) : [];
         expect(prices).toEqual([...prices].sort((a, b) => a - b));
@@ -98,8 +112,21 @@ describe('quote', () => {
 });
 
 const segment = fc
-  .record({ fromMs: fc.integer({ min: 0, max: 5 * HOUR }), lengthMs: fc.integer({ min: 0, max: HOUR }), price: fc.double({ min: 0, max: 5, noNaN: true }), grams: fc.integer({ min: 0, max: 900 }) })
-  .map(({ fromMs, lengthMs, price: usd, grams }): UsageSegment => ({ fromMs: NOW + fromMs, toMs: NOW + fromMs + lengthMs, priceUsdPerHour: usd, facilityPowerKw: 0.1, carbonGramsPerKwh: grams }));
+  .record({
+    fromMs: fc.integer({ min: 0, max: 5 * HOUR }),
+    lengthMs: fc.integer({ min: 0, max: HOUR }),
+    price: fc.double({ min: 0, max: 5, noNaN: true }),
+    grams: fc.integer({ min: 0, max: 900 }),
+  })
+  .map(
+    ({ fromMs, lengthMs, price: usd, grams }): UsageSegment => ({
+      fromMs: NOW + fromMs,
+      toMs: NOW + fromMs + lengthMs,
+      priceUsdPerHour: usd,
+      facilityPowerKw: 0.1,
+      carbonGramsPerKwh: grams,
+    }),
+  );
 
 describe('report', () => {
   it('costs what its events add up to', () => {
@@ -107,7 +134,18 @@ describe('report', () => {
       fc.property(fc.array(fc.array(segment, { maxLength: 4 }), { minLength: 1, maxLength: 5 }), (attempts) => {
         const events = attempts.flatMap((usage, i): JobEvent[] => [
           launched(i + 1),
-          { type: 'ended', atMs: NOW, attempt: i + 1, cause: 'interrupted', reason: 'node-vanished', exitCode: null, usage, lostWorkMs: 0, progress: null, logTail: null },
+          {
+            type: 'ended',
+            atMs: NOW,
+            attempt: i + 1,
+            cause: 'interrupted',
+            reason: 'node-vanished',
+            exitCode: null,
+            usage,
+            lostWorkMs: 0,
+            progress: null,
+            logTail: null,
+          },
         ]);
         let expected = 0;
         for (const usage of attempts) for (const s of usage) expected += ((s.toMs - s.fromMs) / HOUR) * s.priceUsdPerHour;

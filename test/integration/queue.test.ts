@@ -158,7 +158,9 @@ describe('alarms', () => {
   it('come again within 15 s after a kill -9 of the worker, twice over', { timeout: 60_000 }, async () => {
     await queue.alarms.arm('j-1', Date.now());
     for (let crash = 0; crash < 2; crash++) {
-      const child = fork(new URL('../support/stuck-worker.ts', import.meta.url).pathname, [redis.url], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      const child = fork(new URL('../support/stuck-worker.ts', import.meta.url).pathname, [redis.url], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      });
       await once(child, 'message');
       child.kill('SIGKILL');
     }

@@ -83,7 +83,13 @@ export function market(options: MarketOptions = {}): MarketView {
       offering(zone, 'on-demand', options.onDemand ?? 0.615, { available: options.onDemandAvailable ?? true }),
     ]),
     spotHistory: zones.map((zone) => ({ zone, instanceType: 'g4dn.xlarge', priceUsdPerHour: weekly(shape ?? (() => spot[zone] ?? 0.2), nowMs) })),
-    carbon: { gramsPerKwh: options.carbonNow ?? 50, signal: 'average', source: 'test', readAtMs: nowMs, history: weekly(options.carbonShape ?? (() => options.carbonNow ?? 50), nowMs) },
+    carbon: {
+      gramsPerKwh: options.carbonNow ?? 50,
+      signal: 'average',
+      source: 'test',
+      readAtMs: nowMs,
+      history: weekly(options.carbonShape ?? (() => options.carbonNow ?? 50), nowMs),
+    },
   };
 }
 
@@ -105,7 +111,16 @@ export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): Obse
     deletionRequestedAtMs: null,
     deletedByNerve: false,
     disruption: null,
-    node: { name: 'node-a', zone: 'euw3-az2', instanceType: 'g4dn.xlarge', capacityType: 'spot', ready: true, interruption: null, rebalanceAtMs: null, cordonedBy: null },
+    node: {
+      name: 'node-a',
+      zone: 'euw3-az2',
+      instanceType: 'g4dn.xlarge',
+      capacityType: 'spot',
+      ready: true,
+      interruption: null,
+      rebalanceAtMs: null,
+      cordonedBy: null,
+    },
     nodeName: 'node-a',
     stopRequest: null,
     resumed: null,
@@ -141,7 +156,22 @@ export const launched = (attempt: number, zone = 'euw3-az2', atMs = NOW): JobEve
   handover: null,
   plan: PLAN,
 });
-export const noticed = (attempt: number, atMs = NOW): JobEvent => ({ type: 'noticed', atMs, attempt, action: 'terminate', endsAtMs: atMs + 2 * MINUTE });
+export const noticed = (attempt: number, atMs = NOW): JobEvent => ({
+  type: 'noticed',
+  atMs,
+  attempt,
+  action: 'terminate',
+  endsAtMs: atMs + 2 * MINUTE,
+});
 export const ended = (attempt: number, atMs = NOW): JobEvent => ({
-  type: 'ended', atMs, attempt, cause: 'interrupted', reason: 'interruption-notice', exitCode: null, usage: [], lostWorkMs: 0, progress: null, logTail: null,
+  type: 'ended',
+  atMs,
+  attempt,
+  cause: 'interrupted',
+  reason: 'interruption-notice',
+  exitCode: null,
+  usage: [],
+  lostWorkMs: 0,
+  progress: null,
+  logTail: null,
 });

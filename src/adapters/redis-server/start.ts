@@ -30,7 +30,9 @@ const READY_TIMEOUT_MS = 10_000;
 export async function startRedis({ program, dataDir, socketDir }: RedisServerOptions): Promise<RunningRedis> {
   const socketPath = join(socketDir, 'redis.sock');
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
-    throw new NerveError('usage', `The socket path ${socketPath} is longer than ${MAX_SOCKET_PATH_BYTES} bytes.`, { hint: 'Set XDG_RUNTIME_DIR to a shorter folder.' });
+    throw new NerveError('usage', `The socket path ${socketPath} is longer than ${MAX_SOCKET_PATH_BYTES} bytes.`, {
+      hint: 'Set XDG_RUNTIME_DIR to a shorter folder.',
+    });
   }
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await mkdir(socketDir, { recursive: true, mode: 0o700 });
