@@ -12,6 +12,8 @@ import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from '
 export interface Clock {
   /** The record's clock, epoch ms. */
   nowMs(): number;
+  /** The wall clock, epoch ms: for what talks to real processes and protocols. Equal to `nowMs()` in production. */
+  realNowMs(): number;
   /** Real ms, for everything that talks to processes and protocols. Resolves early (without error) when aborted. */
   sleep(realMs: number, signal?: AbortSignal): Promise<void>;
   /** Record ms per real ms; 1 in production. */
@@ -141,13 +143,15 @@ export interface HookProgress {
   readonly step: number;
   readonly totalSteps: number | null;
   readonly stepsPerSecond: number | null;
-  readonly resumed: { readonly step: number; readonly epoch: number; readonly checkpointId: string | null } | null;
+  /** `ageSeconds`: real seconds since it happened, so that no clocks have to agree. */
+  readonly resumed: { readonly step: number; readonly epoch: number; readonly checkpointId: string | null; readonly ageSeconds: number } | null;
   readonly lastCheckpoint: {
     readonly id: string;
     readonly step: number;
     readonly bytes: number;
     readonly durationMs: number;
     readonly final: boolean;
+    readonly ageSeconds: number;
   } | null;
 }
 

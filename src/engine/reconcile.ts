@@ -3,7 +3,7 @@
 // fills them before appending, because only the market knows the prices that were in force.
 
 import { fold, openAttempts } from './fold.ts';
-import type { JobEvent, JobRecord, ProgressFact } from './record.ts';
+import type { JobEvent, JobRecord, Plan, ProgressFact } from './record.ts';
 import type { ObservedAttempt } from './snapshot.ts';
 import type { AttemptState, JobState } from './state.ts';
 import { whoEnded } from './who-ended.ts';
@@ -40,8 +40,8 @@ function unrecordedLaunch(state: JobState, seen: readonly ObservedAttempt[], atM
   const next = (state.attempts.at(-1)?.attempt ?? 0) + 1;
   const object = seen.find((o) => o.attempt === next);
   const open = openAttempts(state);
-  if (object === undefined || object.deletionRequestedAtMs !== null || state.plan === null) return null;
-  if (state.cancelRequested || open.length > 1 || open.some((a) => a.noticed === null && a.stopRequested === null)) return null;
+  if (object === undefined || object.deletionRequestedAtMs !== null) return null;
+  if (open.length > 1 || open.some((a) => a.noticed === null && a.stopRequested === null)) return null;
   const previous = open.at(-1);
   return {
     type: 'launched',
@@ -53,7 +53,25 @@ function unrecordedLaunch(state: JobState, seen: readonly ObservedAttempt[], atM
     priceUsdPerHour: object.priceUsdPerHour,
     reason: state.attempts.length === 0 ? 'cheapest-now' : 'interruption-notice',
     handover: previous === undefined ? null : { previousAttempt: previous.attempt, waitSealedUntilMs: previous.noticed?.endsAtMs ?? atMs },
-    plan: state.plan,
+    plan: state.plan ?? unknownPlan(state, object),
+  };
+}
+
+/** The plan of a start whose own words were lost with the worker that made it. */
+function unknownPlan(state: JobState, object: ObservedAttempt): Plan {
+  const { zone, instanceType, capacityType, priceUsdPerHour, createdAtMs } = object;
+  const expectedCostUsd = (priceUsdPerHour * state.spec.workMs) / 3_600_000;
+  return {
+    startMs: createdAtMs,
+    latestStartMs: state.deadlineMs - state.spec.workMs,
+    zone,
+    instanceType,
+    capacityType,
+    expectedCostUsd,
+    expectedCarbonGrams: 0,
+    costNowUsd: expectedCostUsd,
+    carbonNowGrams: null,
+    wakeAtOrBelowUsdPerHour: null,
   };
 }
 

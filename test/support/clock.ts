@@ -6,6 +6,7 @@ import type { Clock, Log } from '../../src/ports.ts';
 export const wallClock: Clock = {
   speed: 1,
   nowMs: () => Date.now(),
+  realNowMs: () => Date.now(),
   sleep: (realMs, signal) => pause(realMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
 };
 

@@ -1,0 +1,47 @@
+// Every setting there is, with its default and its meaning. One schema for `nerve.yaml`, the environment (NERVE_*) and flags:
+// load.ts merges them, this file judges the result. Lengths are seconds in the file, because people write them.
+
+import { z } from 'zod';
+
+const seconds = z.number().positive().finite();
+
+export const configSchema = z.strictObject({
+  /** Where jobs run; null = a running `nerve up` of this user, else the current kube context. */
+  target: z.enum(['local', 'cluster']).nullable().default(null),
+  redis: z
+    .strictObject({
+      /** `redis://...` or the path of a unix socket; null = the embedded one. */
+      url: z.string().min(1).nullable().default(null),
+    })
+    .prefault({}),
+  job: z
+    .strictObject({
+      instanceTypes: z.array(z.string().min(1)).min(1).default(['g4dn.xlarge']),
+      zones: z.array(z.string().min(1)).min(1).nullable().default(null),
+      optimize: z.enum(['cost', 'carbon', 'balanced']).default('cost'),
+      retries: z.number().int().min(0).max(100).default(3),
+      timeZone: z.string().nullable().default(null),
+    })
+    .prefault({}),
+  policy: z
+    .strictObject({
+      /** Kept in hand before every latest start, on top of everything known. */
+      marginSeconds: seconds.default(300),
+      /** Asking for on demand until it runs. */
+      onDemandLeadSeconds: seconds.default(300),
+      /** From launch to past the resume point, until it was measured for the job. */
+      startOverheadSeconds: seconds.default(300),
+      /** A pending spot attempt is given up after this. */
+      placementTimeoutSeconds: seconds.default(300),
+      /** The longest time between two periodic checkpoints. */
+      maxUnsavedSeconds: seconds.default(600),
+      maxMovesPerHour: z.number().int().min(0).default(2),
+      /** A later window must save at least this fraction to be held for. */
+      minHoldSaving: z.number().min(0).max(1).default(0.03),
+      /** A voluntary move must save at least this fraction of what remains. */
+      minMoveSaving: z.number().min(0).max(1).default(0.15),
+    })
+    .prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
