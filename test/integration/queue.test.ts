@@ -43,7 +43,7 @@ describe('records', () => {
   it('refuse the second of two writers that read the same version', async () => {
     expect(await queue.records.append('j-1', 0, submitted('j-1'))).toBe(1);
     const both = await Promise.all([queue.records.append('j-1', 1, [launched(1)]), queue.records.append('j-1', 1, [launched(1, 'euw3-az3')])]);
-    expect(both.toSorted()).toEqual([2, 'conflict']);
+    expect(new Set(both)).toEqual(new Set([2, 'conflict']));
     expect((await queue.records.read('j-1'))?.events).toHaveLength(2);
   });
 

@@ -1,0 +1,103 @@
+// The import rules of the house (ARCHITECTURE.md, "Rooms"). An arrow that is not allowed here is an error in `npm run check`.
+//
+//     commands -> wire -> queue, adapters -> ports -> engine <- tui, webhook
+//                   \-> worker, agent, feeds, dashboard -> ports -> engine
+//
+// Surprise: dependency-cruiser exits green when it finds no modules at all, so scripts/checks.ts counts them.
+
+const ROOMS = ['worker', 'agent', 'feeds', 'webhook', 'dashboard', 'queue', 'adapters'];
+
+/** Each of the seven rooms may import itself, ports and engine, and nothing else of ours. */
+const noArrowBetweenRooms = ROOMS.map((room) => ({
+  name: `${room}-stands-alone`,
+  comment: `src/${room} imports only itself, ports and engine: no arrow between worker, agent, feeds, webhook, dashboard, queue and adapters.`,
+  severity: 'error',
+  from: { path: `^src/${room}/` },
+  to: { path: '^src/', pathNot: [`^src/${room}/`, '^src/ports\\.ts$', '^src/engine/'] },
+}));
+
+const rules = [
+  {
+    name: 'engine-is-pure',
+    comment: 'The engine imports nothing outside itself: no builtins, no packages, no other room.',
+    severity: 'error',
+    from: { path: '^src/engine/' },
+    to: { pathNot: '^src/engine/' },
+  },
+  {
+    name: 'ports-know-only-the-engine',
+    comment: 'The ports are spoken by both sides; what they name must be in the engine.',
+    severity: 'error',
+    from: { path: '^src/ports\\.ts$' },
+    to: { pathNot: '^src/engine/' },
+  },
+  {
+    name: 'tui-over-engine-types',
+    comment: 'The terminal interface draws engine values.',
+    severity: 'error',
+    from: { path: '^src/tui/' },
+    to: { path: '^src/', pathNot: ['^src/tui/', '^src/engine/'] },
+  },
+  {
+    name: 'config-knows-only-the-engine',
+    comment: 'Settings are values: config may use engine types and errors, nothing else of ours.',
+    severity: 'error',
+    from: { path: '^src/config/' },
+    to: { path: '^src/', pathNot: ['^src/config/', '^src/engine/'] },
+  },
+  {
+    name: 'demo-is-built-on-the-parts',
+    comment: 'The demo uses the product through wire, never a room behind its back.',
+    severity: 'error',
+    from: { path: '^src/demo/' },
+    to: { path: '^src/', pathNot: ['^src/demo/', '^src/engine/', '^src/ports\\.ts$', '^src/wire\\.ts$', '^src/config/'] },
+  },
+  {
+    name: 'commands-go-through-wire',
+    comment: 'A command parses, asks wire, and prints.',
+    severity: 'error',
+    from: { path: '^src/commands/' },
+    to: { path: '^src/(worker|agent|feeds|webhook|dashboard|queue|adapters)/' },
+  },
+  {
+    name: 'nothing-imports-the-edge',
+    comment: 'Commands and the command table are the outermost layer; only wire is above the rooms below them.',
+    severity: 'error',
+    from: { path: '^src/', pathNot: ['^src/commands/', '^src/cli\\.ts$', '^src/demo/'] },
+    to: { path: '^src/(commands/|cli\\.ts$)' },
+  },
+  {
+    name: 'redis-only-in-queue',
+    comment: 'The queue is the only room that knows BullMQ and ioredis.',
+    severity: 'error',
+    from: { path: '^src/', pathNot: '^src/queue/' },
+    to: { path: 'node_modules/(bullmq|ioredis)/' },
+  },
+  {
+    name: 'one-sdk-a-folder',
+    comment: 'An adapter folder does not import another one; what two of them need is in adapters/process.',
+    severity: 'error',
+    from: { path: '^src/adapters/([^/]+)/' },
+    to: { path: '^src/adapters/([^/]+)/', pathNot: ['^src/adapters/$1/', '^src/adapters/process/'] },
+  },
+  {
+    name: 'sources-never-import-tests',
+    comment: 'What ships does not depend on what tests it.',
+    severity: 'error',
+    from: { path: '^src/' },
+    to: { path: '^(test|bench|scripts)/' },
+  },
+  { name: 'no-cycle', comment: 'Two files that need each other are one file.', severity: 'error', from: { path: '^src/' }, to: { circular: true } },
+  { name: 'no-unresolvable', comment: 'A typo in a path.', severity: 'error', from: {}, to: { couldNotResolve: true } },
+];
+
+export default {
+  forbidden: [...rules, ...noArrowBetweenRooms],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    // Type-only imports count: a room that knows another room's types knows that room.
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};

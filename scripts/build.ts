@@ -1,0 +1,37 @@
+// `npm run build`: bundles src/cli.ts into dist/, one chunk per lazily imported file, so that a command loads only what it
+// needs. The worker and the agent are commands of the same bundle.
+//
+// Surprises: packages that are CommonJS inside (bullmq, pino) call `require` at run time, hence the banner; and the compile
+// cache must be on before the first import is evaluated, hence a separate dist/cli.js that turns it on and then imports.
+
+import { existsSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+const ENTRY = 'src/cli.ts';
+const START = `import { enableCompileCache } from 'node:module';
+enableCompileCache?.();
+await import('./main.js');
+`;
+
+if (existsSync(ENTRY)) {
+  await rm('dist', { recursive: true, force: true });
+  await build({
+    entryPoints: { main: ENTRY },
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node22',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: false,
+    legalComments: 'none',
+    banner: { js: "import { createRequire as nerveCreateRequire } from 'node:module'; const require = nerveCreateRequire(import.meta.url);" },
+    logLevel: 'warning',
+  });
+  await writeFile('dist/cli.js', START);
+} else {
+  console.error(`nerve: nothing to build, there is no ${ENTRY}.`);
+}
