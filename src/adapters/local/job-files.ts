@@ -1,0 +1,53 @@
+// The private files of a job on this machine: the submitting shell's environment (0600, gone when the job ends), and what an
+// attempt's process is given. The environment never goes to Redis, to the record or to the simulated cloud.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../ports.ts';
+import type { AssignedAttempt } from './cloud-api.ts';
+
+export interface JobPaths {
+  readonly jobDir: (jobId: string) => string;
+  readonly attemptDir: (jobId: string, attempt: number) => string;
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+export function keepEnvironment(paths: JobPaths, jobId: string, variables: Variables): void {
+  mkdirSync(paths.jobDir(jobId), { recursive: true, mode: 0o700 });
+  writeFileSync(join(paths.jobDir(jobId), 'env.json'), JSON.stringify(variables), { mode: 0o600 });
+}
+
+export function forgetEnvironment(paths: JobPaths, jobId: string): void {
+  rmSync(join(paths.jobDir(jobId), 'env.json'), { force: true });
+}
+
+function keptEnvironment(paths: JobPaths, jobId: string): Variables {
+  try {
+    return JSON.parse(readFileSync(join(paths.jobDir(jobId), 'env.json'), 'utf8')) as Variables;
+  } catch {
+    return {};
+  }
+}
+
+/** The submitting shell's environment, without Nerve's own variables, plus the checkpoint contract's (DESIGN section 4). */
+export function attemptEnvironment(attempt: AssignedAttempt, paths: JobPaths, clock: Clock, checkpointEveryRealMs: number | null): Record<string, string> {
+  const { seen, spec, handover, hook } = attempt;
+  const own = Object.entries(keptEnvironment(paths, seen.jobId)).filter((entry): entry is [string, string] => entry[1] !== undefined && !INTERNAL.has(entry[0]));
+  const real = (virtualMs: number): string => new Date(clock.realNowMs() + (virtualMs - clock.nowMs()) / clock.speed).toISOString();
+  return {
+    ...(checkpointEveryRealMs === null ? {} : { NERVE_CHECKPOINT_EVERY: String(checkpointEveryRealMs / 1000) }),
+    ...Object.fromEntries(own),
+    NERVE_JOB_ID: seen.jobId,
+    NERVE_ATTEMPT: String(seen.attempt),
+    NERVE_DEADLINE: new Date(spec.deadlineMs).toISOString(),
+    NERVE_CHECKPOINT_URI: spec.checkpointUri,
+    NERVE_HOOK_PORT: String(hook.port),
+    NERVE_HOOK_TOKEN: hook.token,
+    NERVE_SCRATCH: join(paths.attemptDir(seen.jobId, seen.attempt), 'scratch'),
+    ...(handover === null ? {} : { NERVE_PREVIOUS_ATTEMPT: String(handover.previousAttempt), NERVE_WAIT_SEALED_UNTIL: real(handover.waitSealedUntilMs) }),
+  };
+}
+
+/** Set by `nerve` for its own processes: meaningless, or another job's, in a training process. */
+const INTERNAL = new Set(['NERVE_JOB_ID', 'NERVE_ATTEMPT', 'NERVE_HOOK_PORT', 'NERVE_HOOK_TOKEN', 'NERVE_PREVIOUS_ATTEMPT', 'NERVE_WAIT_SEALED_UNTIL', 'NERVE_CHECKPOINT_URI', 'NERVE_DEADLINE', 'NERVE_SCRATCH']);

@@ -1,0 +1,138 @@
+// A node's hands in the local cluster: starts attempts as real processes, watches them, ends them. It runs inside the agent's
+// process but owns nothing that must survive it: each attempt is the leader of a session of its own, its pid and exit code are
+// files of its folder, so that the next agent finds it again.
+
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock, Log } from '../../ports.ts';
+import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
+import type { AssignedAttempt, CloudApi } from './cloud-api.ts';
+import { attemptEnvironment, type JobPaths } from './job-files.ts';
+
+export interface KubeletOptions {
+  readonly cloud: CloudApi;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly paths: JobPaths;
+  readonly pollRealMs: number;
+  /** SIGTERM to SIGKILL. */
+  readonly graceRealMs: number;
+  readonly checkpointEveryRealMs: number | null;
+}
+
+// Runs the command ("$@") as its child and keeps the exit code in a file. `mkdir started` makes it run once, even if an agent died
+// between starting it and saying so. The trap is for the group's SIGTERM: the shell must outlive the command by a line.
+const WRAPPER = `dir=$1; shift
+mkdir "$dir/started" 2>/dev/null || exit 0
+echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
+trap : TERM INT HUP
+"$@"
+echo $? > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"`;
+
+const LOG_TAIL_BYTES = 2000;
+
+export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
+  const termAtRealMs = new Map<string, number>();
+  while (!signal.aborted) {
+    try {
+      const { attempts } = await options.cloud.node({ node: options.node });
+      for (const attempt of attempts) if (attempt.seen.endedAtMs === null) await tend(options, attempt, termAtRealMs);
+    } catch (error) {
+      options.log.debug({ error: error instanceof Error ? error.message : String(error) }, 'a round of the kubelet failed; trying again');
+    }
+    await options.clock.sleep(options.pollRealMs, signal);
+  }
+}
+
+async function tend(options: KubeletOptions, attempt: AssignedAttempt, termAtRealMs: Map<string, number>): Promise<void> {
+  const { cloud, log, clock, graceRealMs } = options;
+  const { name, deletionRequestedAtMs } = attempt.seen;
+  const dir = options.paths.attemptDir(attempt.seen.jobId, attempt.seen.attempt);
+  if (attempt.process === null) {
+    if (deletionRequestedAtMs !== null && readPid(dir) === null) return void (await cloud.ended({ name, exitCode: null, logTail: null }));
+    const started = await start(options, attempt, dir);
+    if (started !== null) {
+      await cloud.started({ name, process: started });
+      log.info({ attempt: name, pid: started.pid }, 'started');
+    } else if (readExit(dir) !== null) await cloud.ended({ name, exitCode: readExit(dir), logTail: tail(join(dir, 'log')) });
+    return;
+  }
+  const exitCode = readExit(dir);
+  if (exitCode !== null || !isAlive(attempt.process)) {
+    await cloud.ended({ name, exitCode: readExit(dir), logTail: tail(join(dir, 'log')) });
+    log.info({ attempt: name, exitCode }, 'ended');
+  } else if (deletionRequestedAtMs !== null) {
+    const since = termAtRealMs.get(name);
+    if (since === undefined) {
+      termAtRealMs.set(name, clock.realNowMs());
+      signalIfAlive(attempt.process, 'SIGTERM', true);
+    } else if (clock.realNowMs() - since > graceRealMs) signalIfAlive(attempt.process, 'SIGKILL', true);
+  }
+}
+
+/** Starts the attempt, or finds the process that an agent before this one started. Null: it has come and gone. */
+async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: string): Promise<ProcessIdentity | null> {
+  if (readExit(dir) !== null) return null;
+  if (readPid(dir) === null) {
+    mkdirSync(join(dir, 'scratch'), { recursive: true, mode: 0o700 });
+    const { command, cwd } = attempt.spec.program;
+    const output = openSync(join(dir, 'log'), 'a', 0o600);
+    try {
+      const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, ...command], {
+        cwd: folderOr(cwd, dir),
+        env: attemptEnvironment(attempt, options.paths, options.clock, options.checkpointEveryRealMs),
+        stdio: ['ignore', output, output],
+        detached: true,
+      });
+      child.on('error', (error) => options.log.error({ attempt: attempt.seen.name, error: error.message }, 'cannot start'));
+      child.unref();
+    } finally {
+      closeSync(output);
+    }
+  }
+  for (let i = 0; i < 100 && readPid(dir) === null; i++) await options.clock.sleep(10);
+  const pid = readPid(dir);
+  return pid === null ? null : identify(pid);
+}
+
+/** The folder of the submit may have been deleted since: the attempt then fails with its own message, in its own folder. */
+function folderOr(cwd: string, fallback: string): string {
+  try {
+    return statSync(cwd).isDirectory() ? cwd : fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+const readPid = (dir: string): number | null => readNumber(join(dir, 'pid'));
+const readExit = (dir: string): number | null => readNumber(join(dir, 'exit'));
+
+function readNumber(path: string): number | null {
+  try {
+    const value = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    return Number.isNaN(value) ? null : value;
+  } catch {
+    return null;
+  }
+}
+
+/** The last 2 kB of a file. */
+export function tail(path: string): string | null {
+  try {
+    const { size } = statSync(path);
+    const from = Math.max(0, size - LOG_TAIL_BYTES);
+    const buffer = Buffer.alloc(size - from);
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, buffer, 0, buffer.length, from);
+    } finally {
+      closeSync(file);
+    }
+    return buffer.toString('utf8');
+  } catch {
+    return null;
+  }
+}
+

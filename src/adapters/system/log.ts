@@ -1,0 +1,10 @@
+// Logs: one JSON object a line, to stderr or a file, through pino. stdout is data and is never logged to.
+
+import { pino } from 'pino';
+import type { Log } from '../../ports.ts';
+
+export function createLog(name: string, level = 'info'): Log {
+  return pino({ name, level, base: { name, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+}
+
+export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
