@@ -1,0 +1,221 @@
+// `nerve up`: one process that holds the simulated cloud and supervises the real ones (Redis, worker, an agent per node).
+//
+// What if it is killed? Its children see their stdin close and end; training processes go on in their own sessions. The next
+// `nerve up` finds both by pid and start time, asks training processes for a last checkpoint, ends exactly those, and calls
+// their machines lost: the jobs resume from their newest seals.
+
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Log } from '../../ports.ts';
+import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
+import { type RunningRedis, startRedis } from '../redis-server/start.ts';
+import { clockFrom } from '../system/clock.ts';
+import { type ChildSpec, endLeftovers, endWithin, supervise } from './children.ts';
+import { type Cloud, type CloudNode, type CloudState, createCloud } from './cloud.ts';
+import { serveCloud } from './cloud-server.ts';
+import { type ImdsServer, startImds } from './imds-server.ts';
+import { forgetEnvironment, type JobPaths } from './job-files.ts';
+import { lock, readJson, type UpInfo, writeJson, writeUp } from './up-file.ts';
+import { onDemandUsdPerHour, REGION, spotAvailable, spotUsdPerHour, type Weather } from './weather.ts';
+
+export interface SupervisorOptions {
+  readonly upFile: string;
+  readonly clusterDir: string;
+  readonly redisDir: string;
+  readonly logsDir: string;
+  /** Short private folder for sockets; null: a temporary one is made. */
+  readonly runtimeDir: string | null;
+  readonly jobs: JobPaths;
+  readonly speed: number;
+  /** Where the virtual clock starts; null: where it was left, or now. */
+  readonly virtualStartMs: number | null;
+  readonly weather: Weather;
+  readonly noticeRealMs: number;
+  /** SIGTERM to SIGKILL for training processes. */
+  readonly graceRealMs: number;
+  /** A server to start, or the URL of one that runs. */
+  readonly redis: { readonly program: string } | { readonly url: string };
+  readonly workerCommand: readonly [string, ...string[]];
+  readonly agentCommand: (node: string, imdsUrl: string) => readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+}
+
+export interface LocalCluster {
+  readonly info: UpInfo;
+  readonly cloud: Cloud;
+  /** Left by a killed `nerve up` and ended now. */
+  readonly endedLeftovers: number;
+  /** Checkpoints what runs, stops everything. Answers how many jobs were running. */
+  stop(): Promise<{ readonly checkpointed: number }>;
+  /** Settles when somebody asked for `nerve down`. */
+  readonly shutDownAsked: Promise<void>;
+}
+
+const TICK_MS = 100;
+const CLOCK_SAVE_MS = 1000;
+
+interface SavedClock {
+  readonly virtualMs: number;
+  readonly speed: number;
+}
+
+/** @throws NerveError `refused` when another one runs. */
+export async function startLocalCluster(options: SupervisorOptions): Promise<LocalCluster> {
+  const { upFile, clusterDir, log, weather } = options;
+  const held = lock(upFile);
+  mkdirSync(clusterDir, { recursive: true, mode: 0o700 });
+  const childrenFile = join(clusterDir, 'children.json');
+  const stateFile = join(clusterDir, 'state.json');
+  const clockFile = join(clusterDir, 'clock.json');
+  const socketDir = options.runtimeDir ?? mkdtempSync(join(tmpdir(), 'nv-'));
+  try {
+    const anchors = { realMs: Date.now(), virtualMs: options.virtualStartMs ?? continued(readJson<SavedClock>(clockFile), options.speed), speed: options.speed };
+    const clock = clockFrom(anchors);
+    const before = readJson<CloudState>(stateFile) ?? { nodes: {}, attempts: {} };
+    const endedLeftovers = (await endLeftovers(childrenFile)) + (await endTraining(before, options.graceRealMs));
+    const children = supervise(childrenFile, options.logsDir, log);
+    const imds = new Map<string, ImdsServer>();
+    let askDown: () => void = () => undefined;
+    const shutDownAsked = new Promise<void>((resolve) => {
+      askDown = resolve;
+    });
+    let stopping = false;
+    const cloud = createCloud({
+      clock,
+      log,
+      noticeRealMs: options.noticeRealMs,
+      state: before,
+      save: (state) => writeJson(stateFile, state),
+      available: (zone, instanceType, capacityType) => capacityType === 'on-demand' || spotAvailable(weather, zone, instanceType, clock.nowMs()),
+      priceUsdPerHour: ({ zone, instanceType, capacityType }) =>
+        (capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, clock.nowMs()) : null) ?? onDemandUsdPerHour(instanceType) ?? 0,
+      freePort,
+      onNode: (node) => void startAgent(node),
+      onNodeGone: (node, taken) => {
+        imds.get(node)?.close();
+        imds.delete(node);
+        void children.stop(`agent-${node}`, taken ? 'SIGKILL' : 'SIGTERM');
+      },
+      onForget: (jobId) => forgetEnvironment(options.jobs, jobId),
+      onShutDown: () => askDown(),
+    });
+    const startAgent = async (node: CloudNode): Promise<void> => {
+      const server = await startImds(REGION, () => cloud.state().nodes[node.name] ?? null);
+      if (stopping || cloud.state().nodes[node.name] === undefined) return server.close();
+      imds.set(node.name, server);
+      children.start({ name: `agent-${node.name}`, command: options.agentCommand(node.name, server.url), env: options.env });
+    };
+    cloud.loseEverything();
+    const redis = await keepRedis(options, socketDir, (pid) => children.remember('redis', pid));
+    const cloudSocket = join(socketDir, 'cloud.sock');
+    const server = await serveCloud(cloud, cloudSocket);
+    const me = identify(process.pid) ?? { pid: process.pid, startTime: '' };
+    const info: UpInfo = { owner: me, cloudSocket, redisUrl: redis.url, clock: anchors, weather };
+    writeUp(upFile, info);
+    const worker: ChildSpec = { name: 'worker', command: options.workerCommand, env: options.env };
+    children.start(worker);
+    const ticking = setInterval(() => cloud.tick(), TICK_MS);
+    const saving = setInterval(() => writeJson(clockFile, { virtualMs: clock.nowMs(), speed: clock.speed }), CLOCK_SAVE_MS);
+    return {
+      info,
+      cloud,
+      endedLeftovers,
+      shutDownAsked,
+      stop: async () => {
+        stopping = true;
+        clearInterval(ticking);
+        clearInterval(saving);
+        await children.stop('worker', 'SIGTERM');
+        const checkpointed = await endRunning(cloud, options.graceRealMs);
+        writeJson(clockFile, { virtualMs: clock.nowMs(), speed: clock.speed });
+        await children.stopAll();
+        server.close();
+        for (const one of imds.values()) one.close();
+        await redis.stop();
+        rmSync(upFile, { force: true });
+        rmSync(childrenFile, { force: true });
+        if (options.runtimeDir === null) rmSync(socketDir, { recursive: true, force: true });
+        held.release();
+        return { checkpointed };
+      },
+    };
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+/** A clock that ran fast goes on where it was left; the wall clock is the wall clock. */
+function continued(saved: SavedClock | null, speed: number): number {
+  return saved === null || (saved.speed === 1 && speed === 1) ? Date.now() : Math.max(saved.virtualMs, speed === 1 ? Date.now() : 0);
+}
+
+/** SIGTERM asks for a last checkpoint; the kubelets report the ends. Answers how many there were. */
+async function endRunning(cloud: Cloud, graceRealMs: number): Promise<number> {
+  const running = Object.values(cloud.state().attempts).filter((a) => a.seen.endedAtMs === null);
+  const processes = running.flatMap((a) => (a.process === null ? [] : [a.process]));
+  for (const identity of processes) signalIfAlive(identity, 'SIGTERM', true);
+  await endWithin(processes, graceRealMs, true);
+  const untilMs = performance.now() + 3000;
+  const reported = (): boolean => running.every((a) => cloud.state().attempts[a.seen.name]?.seen.endedAtMs !== null);
+  while (performance.now() < untilMs && !reported()) await new Promise((resolve) => setTimeout(resolve, 50));
+  return processes.length;
+}
+
+/** Training processes of a killed `nerve up`: asked for a last checkpoint, then ended. */
+async function endTraining(state: CloudState, graceRealMs: number): Promise<number> {
+  const left: ProcessIdentity[] = Object.values(state.attempts).flatMap((a) => (a.seen.endedAtMs === null && a.process !== null && isAlive(a.process) ? [a.process] : []));
+  for (const identity of left) signalIfAlive(identity, 'SIGTERM', true);
+  await endWithin(left, graceRealMs, true);
+  return left.length;
+}
+
+/** Redis, started again whenever it dies. */
+async function keepRedis(options: SupervisorOptions, socketDir: string, onPid: (pid: number) => void): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const { redis } = options;
+  if ('url' in redis) return { url: redis.url, stop: async () => undefined };
+  let stopped = false;
+  const start = async (): Promise<RunningRedis> => {
+    const running = await startRedis({ program: redis.program, dataDir: options.redisDir, socketDir });
+    if (running.child.pid !== undefined) onPid(running.child.pid);
+    running.child.once('exit', () => {
+      if (!stopped) void restart();
+    });
+    return running;
+  };
+  const restart = async (): Promise<void> => {
+    options.log.warn({}, 'Redis died; starting it again');
+    for (let pauseMs = 100; !stopped; pauseMs = Math.min(pauseMs * 2, 5000)) {
+      try {
+        current = await start();
+        return;
+      } catch (error) {
+        options.log.error({ error: error instanceof Error ? error.message : String(error) }, 'Redis does not start; trying again');
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+  };
+  let current = await start();
+  return {
+    url: current.socketPath,
+    stop: async () => {
+      stopped = true;
+      await current.stop();
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
