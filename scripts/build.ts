@@ -2,7 +2,9 @@
 // needs. The worker and the agent are commands of the same bundle.
 //
 // Surprises: packages that are CommonJS inside (bullmq, pino) call `require` at run time, hence the banner; and the compile
-// cache must be on before the first import is evaluated, hence a separate dist/cli.js that turns it on and then imports.
+// cache must be on before the first import is evaluated, hence a separate dist/cli.js that turns it on and then imports. oclif finds
+// the commands by importing the file that runs them (package.json, oclif.commands): src/cli.ts must export the table and must not
+// wait for `execute` at its top level, or the two wait for each other ("unsettled top-level await", exit 13).
 
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
@@ -28,6 +30,8 @@ if (existsSync(ENTRY)) {
     minifyWhitespace: true,
     sourcemap: false,
     legalComments: 'none',
+    // oclif would use it to run other people's TypeScript plugins.
+    external: ['typescript'],
     banner: { js: "import { createRequire as nerveCreateRequire } from 'node:module'; const require = nerveCreateRequire(import.meta.url);" },
     logLevel: 'warning',
   });
