@@ -38,7 +38,9 @@ export function instanceMetadata(endpoint: string): InstanceMetadata {
       if (response.status !== 401) throw new NerveError('retryable', `Instance metadata answered ${path} with HTTP ${response.status}.`);
       token = null;
     }
-    throw new NerveError('retryable', 'Instance metadata refuses its own tokens.', { hint: 'Check the hop limit (2 for pods) of the instance metadata options.' });
+    throw new NerveError('retryable', 'Instance metadata refuses its own tokens.', {
+      hint: 'Check the hop limit (2 for pods) of the instance metadata options.',
+    });
   };
 
   return {
@@ -48,7 +50,8 @@ export function instanceMetadata(endpoint: string): InstanceMetadata {
       const { action, time } = JSON.parse(body) as { action?: string; time?: string };
       const endsAtRealMs = Date.parse(time ?? '');
       const known = ACTIONS.find((name) => name === action);
-      if (known === undefined || Number.isNaN(endsAtRealMs)) throw new NerveError('retryable', `Instance metadata sent an unknown notice: ${body.slice(0, 200)}`);
+      if (known === undefined || Number.isNaN(endsAtRealMs))
+        throw new NerveError('retryable', `Instance metadata sent an unknown notice: ${body.slice(0, 200)}`);
       return { action: known, endsAtRealMs };
     },
     rebalance: async () => {

@@ -14,7 +14,9 @@ const progress = z.object({
   step: z.number(),
   totalSteps: z.number().nullable(),
   stepsPerSecond: z.number().nullable(),
-  resumed: z.object({ step: z.number(), epoch: z.number(), checkpointId: z.string().max(64).nullable(), ageSeconds: z.number().min(0).default(0) }).nullable(),
+  resumed: z
+    .object({ step: z.number(), epoch: z.number(), checkpointId: z.string().max(64).nullable(), ageSeconds: z.number().min(0).default(0) })
+    .nullable(),
   lastCheckpoint: seal.extend({ final: z.boolean(), ageSeconds: z.number().min(0).default(0) }).nullable(),
 });
 
@@ -31,9 +33,11 @@ export function httpHooks(): Hooks {
 
 async function call(target: HookTarget, path: string, init: RequestInit, timeoutMs: number): Promise<unknown> {
   const headers = { ...(init.headers as Record<string, string> | undefined), authorization: `Bearer ${target.token}` };
-  const response = await fetch(`http://127.0.0.1:${target.port}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) }).catch((cause: unknown) => {
-    throw new NerveError('retryable', `The checkpoint hook does not answer ${path}.`, { cause });
-  });
+  const response = await fetch(`http://127.0.0.1:${target.port}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
+    (cause: unknown) => {
+      throw new NerveError('retryable', `The checkpoint hook does not answer ${path}.`, { cause });
+    },
+  );
   const text = await response.text();
   if (!response.ok) throw new NerveError('retryable', `The checkpoint hook answered ${path} with HTTP ${response.status}: ${text.slice(0, 300)}`);
   return JSON.parse(text);

@@ -4,5 +4,11 @@ import { createHash } from 'node:crypto';
 
 /** In [0, 1). */
 export function chance(seed: string, ...keys: readonly (string | number)[]): number {
-  return createHash('sha256').update([seed, ...keys].join('|')).digest().readUInt32BE(0) / 2 ** 32;
+  return (
+    createHash('sha256')
+      .update([seed, ...keys].join('|'))
+      .digest()
+      .readUInt32BE(0) /
+    2 ** 32
+  );
 }

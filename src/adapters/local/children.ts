@@ -55,9 +55,12 @@ export function supervise(file: string, logsDir: string, log: Log): Children {
       if (entry.stopping) return;
       const next = performance.now() - startedMs > SETTLED_MS ? 0 : failures;
       log.warn({ child: spec.name, code, signal }, 'died; starting it again');
-      setTimeout(() => {
-        if (!entry.stopping && running.get(spec.name) === entry) launch(spec, next + 1);
-      }, BACKOFF_MS[Math.min(next, BACKOFF_MS.length - 1)]);
+      setTimeout(
+        () => {
+          if (!entry.stopping && running.get(spec.name) === entry) launch(spec, next + 1);
+        },
+        BACKOFF_MS[Math.min(next, BACKOFF_MS.length - 1)],
+      );
     });
   };
 

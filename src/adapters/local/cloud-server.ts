@@ -6,7 +6,15 @@ import { NerveError } from '../../engine/errors.ts';
 import type { CloudApi } from './cloud-api.ts';
 
 const MAX_BODY_BYTES = 1_000_000;
-const STATUS: Readonly<Record<string, number>> = { 'not-found': 404, conflict: 409, refused: 403, usage: 400, retryable: 503, unreachable: 503, fatal: 500 };
+const STATUS: Readonly<Record<string, number>> = {
+  'not-found': 404,
+  conflict: 409,
+  refused: 403,
+  usage: 400,
+  retryable: 503,
+  unreachable: 503,
+  fatal: 500,
+};
 
 export async function serveCloud(api: CloudApi, socketPath: string): Promise<{ close(): void }> {
   await rm(socketPath, { force: true });
@@ -43,7 +51,19 @@ export async function serveCloud(api: CloudApi, socketPath: string): Promise<{ c
 }
 
 const METHODS = [
-  'attempts', 'launch', 'requestStop', 'remove', 'forget', 'changes', 'node', 'markNode', 'annotateAttempt', 'started', 'ended', 'disturb', 'shutDown',
+  'attempts',
+  'launch',
+  'requestStop',
+  'remove',
+  'forget',
+  'changes',
+  'node',
+  'markNode',
+  'annotateAttempt',
+  'started',
+  'ended',
+  'disturb',
+  'shutDown',
 ] as const satisfies readonly (keyof CloudApi)[];
 
 async function call(api: CloudApi, url: string, body: string): Promise<unknown> {

@@ -108,8 +108,16 @@ export function createCloud(options: CloudOptions): Cloud {
     const { zone, instanceType, capacityType } = choice;
     const nodeName = `i-${randomBytes(8).toString('hex')}`;
     const node: CloudNode = {
-      name: nodeName, zone, instanceType, capacityType, createdAtMs: clock.nowMs(),
-      interruption: null, rebalanceAtMs: null, cordonedBy: null, noticeEndsRealMs: null, rebalanceRealMs: null,
+      name: nodeName,
+      zone,
+      instanceType,
+      capacityType,
+      createdAtMs: clock.nowMs(),
+      interruption: null,
+      rebalanceAtMs: null,
+      cordonedBy: null,
+      noticeEndsRealMs: null,
+      rebalanceRealMs: null,
     };
     nodes.set(nodeName, node);
     const priceUsdPerHour = options.priceUsdPerHour(choice);
@@ -155,11 +163,35 @@ export function createCloud(options: CloudOptions): Cloud {
         const { zone, instanceType, capacityType, priceUsdPerHour } = first;
         attempts.set(name, {
           seen: {
-            name, jobId: spec.id, attempt, zone, instanceType, capacityType, priceUsdPerHour, phase: 'pending', createdAtMs: clock.nowMs(),
-            placedAtMs: null, endedAtMs: null, exitCode: null, unschedulableSinceMs: null, deletionRequestedAtMs: null, deletedByNerve: false,
-            disruption: null, nodeName: null, stopRequest: null, resumed: null, progress: null, lastCheckpoint: null, logTail: null,
+            name,
+            jobId: spec.id,
+            attempt,
+            zone,
+            instanceType,
+            capacityType,
+            priceUsdPerHour,
+            phase: 'pending',
+            createdAtMs: clock.nowMs(),
+            placedAtMs: null,
+            endedAtMs: null,
+            exitCode: null,
+            unschedulableSinceMs: null,
+            deletionRequestedAtMs: null,
+            deletedByNerve: false,
+            disruption: null,
+            nodeName: null,
+            stopRequest: null,
+            resumed: null,
+            progress: null,
+            lastCheckpoint: null,
+            logTail: null,
           },
-          ranked, spec, handover, hook, process: null, lastNode: null,
+          ranked,
+          spec,
+          handover,
+          hook,
+          process: null,
+          lastNode: null,
         });
         commit(spec.id);
         tryPlace(find(name));
@@ -221,7 +253,10 @@ export function createCloud(options: CloudOptions): Cloud {
       const { seen } = find(name);
       patch(name, annotations);
       // Progress alone wakes nobody; a resume or a seal does.
-      const news = annotations.resumed?.epoch !== seen.resumed?.epoch || annotations.lastCheckpoint?.id !== seen.lastCheckpoint?.id || (annotations.lastCheckpoint?.final === true && seen.lastCheckpoint?.final !== true);
+      const news =
+        annotations.resumed?.epoch !== seen.resumed?.epoch ||
+        annotations.lastCheckpoint?.id !== seen.lastCheckpoint?.id ||
+        (annotations.lastCheckpoint?.final === true && seen.lastCheckpoint?.final !== true);
       commit(news ? seen.jobId : null);
       return null;
     },
@@ -240,7 +275,8 @@ export function createCloud(options: CloudOptions): Cloud {
     disturb: async ({ jobId, kind }) => {
       const attempt = [...attempts.values()].filter((a) => a.seen.jobId === jobId && a.seen.endedAtMs === null && a.seen.nodeName !== null).at(-1);
       const node = attempt === undefined ? undefined : nodes.get(attempt.seen.nodeName ?? '');
-      if (node === undefined) throw new NerveError('not-found', `Job ${jobId} runs on no node now.`, { hint: 'Only a running job can be interrupted.' });
+      if (node === undefined)
+        throw new NerveError('not-found', `Job ${jobId} runs on no node now.`, { hint: 'Only a running job can be interrupted.' });
       if (kind === 'vanish') take(node);
       else disturbNode(node, kind);
       return { node: node.name };
@@ -253,7 +289,12 @@ export function createCloud(options: CloudOptions): Cloud {
 
   function disturbNode(node: CloudNode, kind: 'notice' | 'rebalance'): void {
     const realMs = clock.realNowMs();
-    nodes.set(node.name, kind === 'notice' ? { ...node, noticeEndsRealMs: node.noticeEndsRealMs ?? realMs + options.noticeRealMs } : { ...node, rebalanceRealMs: realMs });
+    nodes.set(
+      node.name,
+      kind === 'notice'
+        ? { ...node, noticeEndsRealMs: node.noticeEndsRealMs ?? realMs + options.noticeRealMs }
+        : { ...node, rebalanceRealMs: realMs },
+    );
     commit(null);
     log.warn({ node: node.name, zone: node.zone, kind }, 'the simulated cloud announces');
   }
@@ -266,7 +307,8 @@ export function createCloud(options: CloudOptions): Cloud {
       for (const node of nodes.values()) {
         if (node.noticeEndsRealMs !== null && clock.realNowMs() >= node.noticeEndsRealMs) take(node);
         else if (attemptOn(node.name) === undefined) giveBack(node);
-        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !options.available(node.zone, node.instanceType, 'spot')) disturbNode(node, 'notice');
+        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !options.available(node.zone, node.instanceType, 'spot'))
+          disturbNode(node, 'notice');
       }
     },
     loseEverything: () => {

@@ -31,9 +31,16 @@ function keptEnvironment(paths: JobPaths, jobId: string): Variables {
 }
 
 /** The submitting shell's environment, without Nerve's own variables, plus the checkpoint contract's (DESIGN section 4). */
-export function attemptEnvironment(attempt: AssignedAttempt, paths: JobPaths, clock: Clock, checkpointEveryRealMs: number | null): Record<string, string> {
+export function attemptEnvironment(
+  attempt: AssignedAttempt,
+  paths: JobPaths,
+  clock: Clock,
+  checkpointEveryRealMs: number | null,
+): Record<string, string> {
   const { seen, spec, handover, hook } = attempt;
-  const own = Object.entries(keptEnvironment(paths, seen.jobId)).filter((entry): entry is [string, string] => entry[1] !== undefined && !INTERNAL.has(entry[0]));
+  const own = Object.entries(keptEnvironment(paths, seen.jobId)).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !INTERNAL.has(entry[0]),
+  );
   const real = (virtualMs: number): string => new Date(clock.realNowMs() + (virtualMs - clock.nowMs()) / clock.speed).toISOString();
   return {
     ...(checkpointEveryRealMs === null ? {} : { NERVE_CHECKPOINT_EVERY: String(checkpointEveryRealMs / 1000) }),
@@ -45,9 +52,21 @@ export function attemptEnvironment(attempt: AssignedAttempt, paths: JobPaths, cl
     NERVE_HOOK_PORT: String(hook.port),
     NERVE_HOOK_TOKEN: hook.token,
     NERVE_SCRATCH: join(paths.attemptDir(seen.jobId, seen.attempt), 'scratch'),
-    ...(handover === null ? {} : { NERVE_PREVIOUS_ATTEMPT: String(handover.previousAttempt), NERVE_WAIT_SEALED_UNTIL: real(handover.waitSealedUntilMs) }),
+    ...(handover === null
+      ? {}
+      : { NERVE_PREVIOUS_ATTEMPT: String(handover.previousAttempt), NERVE_WAIT_SEALED_UNTIL: real(handover.waitSealedUntilMs) }),
   };
 }
 
 /** Set by `nerve` for its own processes: meaningless, or another job's, in a training process. */
-const INTERNAL = new Set(['NERVE_JOB_ID', 'NERVE_ATTEMPT', 'NERVE_HOOK_PORT', 'NERVE_HOOK_TOKEN', 'NERVE_PREVIOUS_ATTEMPT', 'NERVE_WAIT_SEALED_UNTIL', 'NERVE_CHECKPOINT_URI', 'NERVE_DEADLINE', 'NERVE_SCRATCH']);
+const INTERNAL = new Set([
+  'NERVE_JOB_ID',
+  'NERVE_ATTEMPT',
+  'NERVE_HOOK_PORT',
+  'NERVE_HOOK_TOKEN',
+  'NERVE_PREVIOUS_ATTEMPT',
+  'NERVE_WAIT_SEALED_UNTIL',
+  'NERVE_CHECKPOINT_URI',
+  'NERVE_DEADLINE',
+  'NERVE_SCRATCH',
+]);

@@ -135,4 +135,3 @@ export function tail(path: string): string | null {
     return null;
   }
 }
-

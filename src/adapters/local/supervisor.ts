@@ -72,7 +72,11 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
   const clockFile = join(clusterDir, 'clock.json');
   const socketDir = options.runtimeDir ?? mkdtempSync(join(tmpdir(), 'nv-'));
   try {
-    const anchors = { realMs: Date.now(), virtualMs: options.virtualStartMs ?? continued(readJson<SavedClock>(clockFile), options.speed), speed: options.speed };
+    const anchors = {
+      realMs: Date.now(),
+      virtualMs: options.virtualStartMs ?? continued(readJson<SavedClock>(clockFile), options.speed),
+      speed: options.speed,
+    };
     const clock = clockFrom(anchors);
     const before = readJson<CloudState>(stateFile) ?? { nodes: {}, attempts: {} };
     const endedLeftovers = (await endLeftovers(childrenFile)) + (await endTraining(before, options.graceRealMs));
@@ -167,14 +171,20 @@ async function endRunning(cloud: Cloud, graceRealMs: number): Promise<number> {
 
 /** Training processes of a killed `nerve up`: asked for a last checkpoint, then ended. */
 async function endTraining(state: CloudState, graceRealMs: number): Promise<number> {
-  const left: ProcessIdentity[] = Object.values(state.attempts).flatMap((a) => (a.seen.endedAtMs === null && a.process !== null && isAlive(a.process) ? [a.process] : []));
+  const left: ProcessIdentity[] = Object.values(state.attempts).flatMap((a) =>
+    a.seen.endedAtMs === null && a.process !== null && isAlive(a.process) ? [a.process] : [],
+  );
   for (const identity of left) signalIfAlive(identity, 'SIGTERM', true);
   await endWithin(left, graceRealMs, true);
   return left.length;
 }
 
 /** Redis, started again whenever it dies. */
-async function keepRedis(options: SupervisorOptions, socketDir: string, onPid: (pid: number) => void): Promise<{ readonly url: string; stop(): Promise<void> }> {
+async function keepRedis(
+  options: SupervisorOptions,
+  socketDir: string,
+  onPid: (pid: number) => void,
+): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const { redis } = options;
   if ('url' in redis) return { url: redis.url, stop: async () => undefined };
   let stopped = false;
@@ -218,4 +228,3 @@ function freePort(): Promise<number> {
     });
   });
 }
-

@@ -39,7 +39,9 @@ export function lock(upFile: string): { release(): void } {
       if (linked(mine, path)) return { release: () => rmSync(path, { force: true }) };
       const owner = readJson<ProcessIdentity>(path);
       if (owner !== null && isAlive(owner)) {
-        throw new NerveError('refused', `Another "nerve up" of yours runs already (pid ${owner.pid}).`, { hint: 'Use it as it is, or end it with "nerve down".' });
+        throw new NerveError('refused', `Another "nerve up" of yours runs already (pid ${owner.pid}).`, {
+          hint: 'Use it as it is, or end it with "nerve down".',
+        });
       }
       rmSync(path, { force: true });
     }

@@ -27,21 +27,45 @@ export interface Weather {
 
 /** Hour of the day in Paris (winter time), with fraction. */
 function hourOf(atMs: number): number {
-  return (((atMs + PARIS_WINTER_OFFSET_MS) % (24 * HOUR_MS)) + 24 * HOUR_MS) % (24 * HOUR_MS) / HOUR_MS;
+  return ((((atMs + PARIS_WINTER_OFFSET_MS) % (24 * HOUR_MS)) + 24 * HOUR_MS) % (24 * HOUR_MS)) / HOUR_MS;
 }
 
 /** Straight lines between (hour, value) points that cover 0..24. */
 function shape(points: readonly (readonly [number, number])[], hour: number): number {
-  const index = Math.max(1, points.findIndex(([h]) => h > hour));
+  const index = Math.max(
+    1,
+    points.findIndex(([h]) => h > hour),
+  );
   const [h0, v0] = points[index - 1] ?? [0, 1];
   const [h1, v1] = points[index] ?? [24, v0];
   return v0 + ((hour - h0) / (h1 - h0)) * (v1 - v0);
 }
 
 /** Demand for spot over the day: dear in office hours and in the evening, cheap after about 22:00. */
-const SPOT_DAY = [[0, 0.74], [3, 0.78], [6, 0.86], [9, 1.04], [14, 1.1], [18, 1.16], [21.25, 1.18], [22, 0.74], [24, 0.74]] as const;
+const SPOT_DAY = [
+  [0, 0.74],
+  [3, 0.78],
+  [6, 0.86],
+  [9, 1.04],
+  [14, 1.1],
+  [18, 1.16],
+  [21.25, 1.18],
+  [22, 0.74],
+  [24, 0.74],
+] as const;
 /** g/kWh on a winter day in France: evening peak, low at night, a dip at noon. */
-const GRID_DAY = [[0, 36], [4, 31], [7, 42], [9, 50], [13, 43], [17, 54], [19, 66], [21, 58], [22, 44], [24, 36]] as const;
+const GRID_DAY = [
+  [0, 36],
+  [4, 31],
+  [7, 42],
+  [9, 50],
+  [13, 43],
+  [17, 54],
+  [19, 66],
+  [21, 58],
+  [22, 44],
+  [24, 36],
+] as const;
 
 /** Every day this place is a little early or late: a seed's window opens between a quarter past nine and a quarter to eleven. */
 function shiftHours(seed: string): number {
