@@ -3,8 +3,8 @@
 import { pino } from 'pino';
 import type { Log } from '../../ports.ts';
 
-export function createLog(name: string, level = 'info'): Log {
-  return pino({ name, level, base: { name, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+export function createLog(name: string, dest: number | string = 2): Log {
+  return pino({ base: { name, pid: process.pid } }, pino.destination({ dest, sync: true, append: true }));
 }
 
 export const silentLog: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

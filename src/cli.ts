@@ -1,0 +1,47 @@
+// The table of commands, and the start. Command files are light: what they need is imported inside `run`. It must not wait at its
+// top level: oclif imports this very file to find COMMANDS.
+
+import { execute } from '@oclif/core';
+import Agent from './commands/agent.ts';
+import Cancel from './commands/cancel.ts';
+import ConfigShow from './commands/config/show.ts';
+import Demo from './commands/demo.ts';
+import Down from './commands/down.ts';
+import Explain from './commands/explain.ts';
+import List from './commands/list.ts';
+import Logs from './commands/logs.ts';
+import Pause from './commands/pause.ts';
+import QuoteCommand from './commands/quote.ts';
+import Release from './commands/release.ts';
+import Report from './commands/report.ts';
+import Resume from './commands/resume.ts';
+import SetCommand from './commands/set.ts';
+import Status from './commands/status.ts';
+import Submit from './commands/submit.ts';
+import Up from './commands/up.ts';
+import Wait from './commands/wait.ts';
+import Worker from './commands/worker.ts';
+
+export const COMMANDS = {
+  agent: Agent,
+  cancel: Cancel,
+  'config:show': ConfigShow,
+  demo: Demo,
+  down: Down,
+  explain: Explain,
+  list: List,
+  logs: Logs,
+  pause: Pause,
+  quote: QuoteCommand,
+  release: Release,
+  report: Report,
+  resume: Resume,
+  set: SetCommand,
+  status: Status,
+  submit: Submit,
+  up: Up,
+  wait: Wait,
+  worker: Worker,
+};
+
+void execute({ dir: import.meta.url });

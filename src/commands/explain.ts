@@ -1,0 +1,25 @@
+import { Args } from '@oclif/core';
+import { NerveCommand } from '../terminal/command.ts';
+import { jobArg, withSession } from '../terminal/with-session.ts';
+
+export default class Explain extends NerveCommand {
+  static override description = 'Say why a job is where it is: one sentence, then the numbers, then what was not chosen.';
+  static override examples = ['<%= config.bin %> explain j-k3f8a2xq'];
+  static override args = { job: Args.string(jobArg) };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Explain);
+    const { readJob } = await import('../intake/request.ts');
+    const { explain } = await import('../engine/explain.ts');
+    const { usd, table } = await import('../terminal/figures.ts');
+    const { localZone, short, span } = await import('../terminal/when.ts');
+    return withSession(flags, async ({ queue, clock, market, settings, label, target }) => {
+      const { state } = await readJob(queue.records, args.job);
+      const nowMs = clock.nowMs();
+      const why = explain(state, await market.view(), settings, nowMs, { instant: (ms) => short(ms, nowMs, localZone()), span, usd });
+      this.log([label, why.sentence, '', table(why.numbers.map(({ name, value }) => [name, value]))].join('\n'));
+      if (why.rejected.length > 0) this.log(`\nNot chosen:\n${why.rejected.map((line) => `  ${line}`).join('\n')}`);
+      return { target, jobId: args.job, ...why };
+    });
+  }
+}

@@ -1,0 +1,29 @@
+import { Flags } from '@oclif/core';
+import { NerveCommand } from '../terminal/command.ts';
+import { withSession } from '../terminal/with-session.ts';
+
+export default class List extends NerveCommand {
+  static override description = 'List live jobs and those that ended last.';
+  static override examples = ['<%= config.bin %> list', '<%= config.bin %> list --ended 0 --json'];
+  static override flags = { ended: Flags.integer({ default: 10, min: 0, max: 1000, description: 'how many ended jobs to show' }) };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(List);
+    const { fold } = await import('../engine/fold.ts');
+    const { stateSentence } = await import('../terminal/sentences.ts');
+    const { table } = await import('../terminal/figures.ts');
+    const { localZone, short } = await import('../terminal/when.ts');
+    return withSession(flags, async ({ queue, clock, settings, label, target }) => {
+      const live = await queue.records.live();
+      const ended = flags.ended === 0 ? [] : await queue.records.finishedIds(flags.ended);
+      const records = await Promise.all([...new Set([...live, ...ended])].map((jobId) => queue.records.read(jobId)));
+      const states = records.flatMap((record) => (record === null ? [] : [fold(record)]));
+      states.sort((a, b) => Number(a.finished !== null) - Number(b.finished !== null) || a.deadlineMs - b.deadlineMs);
+      const nowMs = clock.nowMs();
+      const jobs = states.map((s) => ({ jobId: s.spec.id, name: s.spec.name, phase: s.phase, deadlineMs: s.deadlineMs, sentence: stateSentence(s, settings, nowMs, localZone()) }));
+      this.log(label);
+      this.log(jobs.length === 0 ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py' : table([['JOB', 'NAME', 'DEADLINE', 'STATE'], ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence])]));
+      return { target, jobs };
+    });
+  }
+}

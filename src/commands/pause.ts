@@ -1,0 +1,19 @@
+import { Args } from '@oclif/core';
+import { NerveCommand } from '../terminal/command.ts';
+import { jobArg, withSession } from '../terminal/with-session.ts';
+
+export default class Pause extends NerveCommand {
+  static override description = 'Checkpoint a job and hold it until "nerve resume". Its alarm stays and warns when the latest start comes.';
+  static override examples = ['<%= config.bin %> pause j-k3f8a2xq'];
+  static override args = { job: Args.string(jobArg) };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Pause);
+    const { request } = await import('../intake/request.ts');
+    return withSession(flags, async ({ queue, clock, label, target }) => {
+      const before = await request(queue.records, queue.alarms, args.job, (state) => (state.pausedByUser ? null : { type: 'paused', atMs: clock.nowMs() }));
+      this.log(`${label}\n${args.job}  is being paused; go on with: nerve resume ${args.job}`);
+      return { target, jobId: args.job, requested: 'pause', phaseBefore: before.phase };
+    });
+  }
+}

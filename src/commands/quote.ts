@@ -1,0 +1,31 @@
+import { Args } from '@oclif/core';
+import { NerveCommand } from '../terminal/command.ts';
+import { infeasible, jobFlags } from './submit.ts';
+
+export default class QuoteCommand extends NerveCommand {
+  static override description = 'Say when, where and for how much a job would run, without submitting it.';
+  static override examples = ['<%= config.bin %> quote --deadline "tomorrow 8am" --duration 3h -- python train.py'];
+  static override strict = false;
+  static override args = { command: Args.string({ description: 'the command, after --; may be left out' }) };
+  static override flags = jobFlags;
+
+  async run(): Promise<unknown> {
+    const { flags, argv } = await this.parse(QuoteCommand);
+    const { openSession, where } = await import('../wire.ts');
+    const { prepareSpec } = await import('../terminal/prepare.ts');
+    const { planSentence } = await import('../terminal/sentences.ts');
+    const { quote } = await import('../engine/quote.ts');
+    const session = await openSession(where(flags));
+    try {
+      const command = argv.length > 0 || flags.file !== undefined ? (argv as string[]) : ['true'];
+      const { spec, zone, understood } = await prepareSpec(session, flags, command, null);
+      const nowMs = session.clock.nowMs();
+      const offer = quote(spec, await session.market.view(), session.settings, nowMs);
+      if (!offer.feasible) throw await infeasible(offer, zone, nowMs);
+      this.log([session.label, understood, planSentence(offer, nowMs, zone), ...offer.warnings.map((w) => `warning: ${w}`)].join('\n'));
+      return { target: session.target, ...offer };
+    } finally {
+      await session.close();
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { spawn } from 'node:child_process';
+import { Flags } from '@oclif/core';
+import { NerveError } from '../engine/errors.ts';
+import { NerveCommand } from '../terminal/command.ts';
+
+const DETACH_TIMEOUT_MS = 30_000;
+
+export default class Up extends NerveCommand {
+  static override description =
+    'Start Nerve on this machine: Redis, worker, agents, and a simulated cloud with three zones. Stays in the foreground; Ctrl-C checkpoints running jobs and leaves held ones held.';
+  static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --detach', '<%= config.bin %> up --speed 600 --seed paris'];
+  static override flags = {
+    detach: Flags.boolean({ description: 'go to the background once it answers' }),
+    speed: Flags.custom<number>({ parse: async (text) => speedOf(text) })({ description: 'virtual seconds per real second: prices, deadlines and bills run on that clock', default: 1 }),
+    seed: Flags.string({ description: 'seed of the simulated market', default: 'nerve' }),
+  };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(Up);
+    const { countJobs, startUp, where } = await import('../wire.ts');
+    const at = where(flags);
+    if (flags.detach) return this.detach(flags);
+    const { createFileLog } = await import('../wire.ts');
+    const { aborted, untilStopped } = await import('../terminal/until-stopped.ts');
+    const stop = untilStopped();
+    const { config, paths } = at;
+    const cluster = await startUp({
+      config,
+      paths,
+      speed: flags.speed,
+      weather: { seed: flags.seed, droughtFromMs: null },
+      virtualStartMs: null,
+      log: createFileLog(paths),
+    });
+    const jobs = await countJobs(cluster, at);
+    this.log(`this machine (simulated market: prices, availability, grid carbon)${flags.speed === 1 ? '' : `, clock x${flags.speed}`}`);
+    if (cluster.endedLeftovers > 0) this.log(`A killed "nerve up" had left ${cluster.endedLeftovers} processes behind; they were ended, and their jobs go on from their newest checkpoints.`);
+    this.log(`Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${jobs} live jobs go on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`);
+    this.log('Ctrl-C ends it: running jobs are checkpointed, held ones stay held.');
+    await Promise.race([aborted(stop), cluster.shutDownAsked]);
+    this.log('Stopping: asking running jobs for a checkpoint ...');
+    const live = await countJobs(cluster, at);
+    const { checkpointed } = await cluster.stop();
+    this.log(`Stopped. ${checkpointed} running jobs were checkpointed, ${Math.max(0, live - checkpointed)} held jobs stay held; "nerve up" goes on with them.`);
+    process.exit(0);
+  }
+
+  private async detach(flags: { readonly speed: number; readonly seed: string }): Promise<unknown> {
+    const { isUp, where } = await import('../wire.ts');
+    const { paths } = where();
+    if (isUp(paths)) throw new NerveError('refused', 'Another "nerve up" of yours runs already.', { hint: 'Use it as it is, or end it with "nerve down".' });
+    const command = [...process.execArgv, process.argv[1] ?? '', 'up', '--speed', String(flags.speed), '--seed', flags.seed];
+    const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    let printed = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+    });
+    const untilMs = performance.now() + DETACH_TIMEOUT_MS;
+    while (!isUp(paths)) {
+      if (child.exitCode !== null || performance.now() > untilMs) throw new NerveError('fatal', `"nerve up" did not start. ${printed.trim()}`, { hint: 'Run it without --detach to see why.' });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    child.stderr.destroy();
+    child.unref();
+    this.log(`this machine (simulated market)\nNerve is up (pid ${child.pid ?? 0}); end it with: nerve down`);
+    return { target: 'local', pid: child.pid ?? null };
+  }
+}
+
+function speedOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 1 || value > 3600) throw new NerveError('usage', `--speed must be between 1 and 3600, not "${text}".`);
+  return value;
+}

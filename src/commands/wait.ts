@@ -1,0 +1,41 @@
+import { Args, Flags } from '@oclif/core';
+import { NerveCommand } from '../terminal/command.ts';
+import { jobArg, withSession } from '../terminal/with-session.ts';
+
+const POLL_REAL_MS = 300;
+
+export default class Wait extends NerveCommand {
+  static override description =
+    'Wait until a job has ended. Exits with 0 if it succeeded in time, 100 if it failed, 101 if the wait timed out, 103 if it was cancelled, 104 if it succeeded after its deadline.';
+  static override examples = ['<%= config.bin %> wait j-k3f8a2xq --timeout 2h'];
+  static override args = { job: Args.string(jobArg) };
+  static override flags = { timeout: Flags.string({ description: 'give up waiting after this long (the job goes on): 30m, 2h' }) };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Wait);
+    const { readJob } = await import('../intake/request.ts');
+    const { report } = await import('../engine/report.ts');
+    const { parseLength, localZone } = await import('../terminal/when.ts');
+    const { stateSentence } = await import('../terminal/sentences.ts');
+    const timeoutMs = flags.timeout === undefined ? Number.POSITIVE_INFINITY : parseLength(flags.timeout, 'timeout');
+    return withSession(flags, async ({ queue, clock, settings, label }) => {
+      const untilMs = performance.now() + timeoutMs;
+      for (;;) {
+        const { record, state } = await readJob(queue.records, args.job);
+        if (state.finished !== null || performance.now() >= untilMs) {
+          this.log(`${label}\n${args.job}  ${stateSentence(state, settings, clock.nowMs(), localZone())}`);
+          process.exitCode = exitCode(state.finished);
+          return report(record);
+        }
+        await clock.sleep(POLL_REAL_MS);
+      }
+    });
+  }
+}
+
+function exitCode(finished: { readonly result: string; readonly late: boolean } | null): number {
+  if (finished === null) return 101;
+  if (finished.result === 'failed') return 100;
+  if (finished.result === 'cancelled') return 103;
+  return finished.late ? 104 : 0;
+}

@@ -1,0 +1,66 @@
+// From flags, file and configuration to a JobSpec. Flags win over the file, the file over the configuration.
+
+import { basename } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { NerveError } from '../engine/errors.ts';
+import type { JobSpec, Optimize } from '../engine/job.ts';
+import { CARBON_PRICE_USD_PER_TONNE } from '../engine/objective.ts';
+import type { JobFile } from './job-file.ts';
+
+export interface SubmitFlags {
+  readonly name?: string | undefined;
+  readonly deadline?: string | undefined;
+  readonly duration?: string | undefined;
+  readonly zone?: readonly string[] | undefined;
+  readonly 'instance-type'?: readonly string[] | undefined;
+  readonly optimize?: string | undefined;
+  readonly 'carbon-price'?: number | undefined;
+  readonly 'max-price'?: number | undefined;
+  readonly retries?: number | undefined;
+  readonly 'checkpoint-uri'?: string | undefined;
+}
+
+export interface SpecInput {
+  readonly id: string;
+  readonly flags: SubmitFlags;
+  readonly file: JobFile;
+  readonly config: Config;
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly nowMs: number;
+  readonly deadlineMs: number;
+  readonly work: { readonly ms: number; readonly source: JobSpec['workSource'] };
+  readonly defaultCheckpointDir: string;
+}
+
+export function buildSpec(input: SpecInput): JobSpec {
+  const { flags, file, config } = input;
+  const optimize = (flags.optimize ?? file.optimize ?? config.job.optimize) as Optimize;
+  return {
+    id: input.id,
+    name: jobName(flags, file, input.command),
+    submittedAtMs: input.nowMs,
+    deadlineMs: input.deadlineMs,
+    workMs: input.work.ms,
+    workSource: input.work.source,
+    optimize,
+    carbonPriceUsdPerTonne: flags['carbon-price'] ?? file['carbon-price'] ?? CARBON_PRICE_USD_PER_TONNE[optimize],
+    maxPriceUsdPerHour: flags['max-price'] ?? file['max-price'] ?? null,
+    zones: flags.zone ?? file.zones ?? config.job.zones,
+    instanceTypes: flags['instance-type'] ?? file['instance-types'] ?? config.job.instanceTypes,
+    retries: flags.retries ?? file.retries ?? config.job.retries,
+    checkpointUri: checkpointUri(flags['checkpoint-uri'] ?? file['checkpoint-uri'] ?? `file://${input.defaultCheckpointDir}`),
+    program: { kind: 'process', command: input.command, cwd: input.cwd },
+  };
+}
+
+/** Runs of one name teach Nerve how long the next one takes: by default the script's name, else the program's. */
+export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'name'>, command: readonly string[]): string {
+  const script = command.slice(1).find((word) => !word.startsWith('-'));
+  return flags.name ?? file.name ?? basename(script ?? command[0] ?? 'job').replace(/\.\w+$/, '');
+}
+
+function checkpointUri(uri: string): string {
+  if (/^s3:\/\/[^/]+/.test(uri) || /^file:\/\/\//.test(uri)) return uri.replace(/\/+$/, '');
+  throw new NerveError('usage', `"${uri}" is no checkpoint place.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
+}

@@ -1,0 +1,68 @@
+// One job as `status` shows it and prints it with --json.
+
+import { report } from '../engine/report.ts';
+import type { JobRecord } from '../engine/record.ts';
+import { latestStartMs } from '../engine/slack.ts';
+import type { ObservedAttempt } from '../engine/snapshot.ts';
+import type { JobState } from '../engine/state.ts';
+import type { Session } from '../wire.ts';
+import { usd } from './figures.ts';
+import { stateSentence } from './sentences.ts';
+import { localZone, short, span, written } from './when.ts';
+
+export interface JobDescription {
+  readonly target: string;
+  readonly jobId: string;
+  readonly name: string;
+  readonly phase: string;
+  readonly sentence: string;
+  readonly reason: string | null;
+  readonly deadlineMs: number;
+  readonly latestStartMs: number;
+  readonly progress: { readonly step: number; readonly totalSteps: number | null } | null;
+  readonly lastCheckpoint: { readonly id: string; readonly step: number; readonly sealedAtMs: number } | null;
+  readonly attempts: readonly { readonly attempt: number; readonly zone: string; readonly instanceType: string; readonly capacityType: string; readonly priceUsdPerHour: number; readonly end: string | null }[];
+  readonly interruptions: number;
+  readonly moves: number;
+  /** Of ended attempts. */
+  readonly costUsd: number;
+  readonly failures: number;
+  readonly lastFailure: string | null;
+}
+
+export function describe(record: JobRecord, state: JobState, seen: readonly ObservedAttempt[], { settings, clock, target }: Session): JobDescription {
+  const ledger = report(record);
+  const running = seen.find((a) => a.endedAtMs === null);
+  const progress = running?.progress ?? state.lastProgress;
+  const seal = running?.lastCheckpoint ?? state.lastCheckpoint;
+  return {
+    target,
+    jobId: record.jobId,
+    name: state.spec.name,
+    phase: state.phase,
+    sentence: stateSentence(state, settings, clock.nowMs(), localZone()),
+    reason: state.finished?.reason ?? state.heldReason ?? state.attempts.at(-1)?.reason ?? null,
+    deadlineMs: state.deadlineMs,
+    latestStartMs: latestStartMs(state, settings),
+    progress: progress === null ? null : { step: progress.step, totalSteps: progress.totalSteps },
+    lastCheckpoint: seal === null ? null : { id: seal.id, step: seal.step, sealedAtMs: seal.sealedAtMs },
+    attempts: state.attempts.map(({ attempt, zone, instanceType, capacityType, priceUsdPerHour, ended }) => ({ attempt, zone, instanceType, capacityType, priceUsdPerHour, end: ended?.cause ?? null })),
+    interruptions: ledger.interruptions,
+    moves: ledger.moves,
+    costUsd: ledger.costUsd,
+    failures: state.failures,
+    lastFailure: state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended?.logTail ?? null,
+  };
+}
+
+export function lines(view: JobDescription, nowMs: number): readonly string[] {
+  const zone = localZone();
+  const out = [`${view.jobId}  ${view.name}  ${view.sentence}`, `deadline   ${written(view.deadlineMs, zone)}${view.deadlineMs > nowMs ? `, in ${span(view.deadlineMs - nowMs)}` : ''}`];
+  if (view.progress !== null) out.push(`progress   step ${view.progress.step}${view.progress.totalSteps === null ? '' : ` of ${view.progress.totalSteps}`}`);
+  if (view.lastCheckpoint !== null) out.push(`checkpoint step ${view.lastCheckpoint.step}, sealed ${short(view.lastCheckpoint.sealedAtMs, nowMs, zone)}`);
+  for (const a of view.attempts) out.push(`attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`);
+  if (view.interruptions > 0) out.push(`survived   ${view.interruptions} ${view.interruptions === 1 ? 'interruption' : 'interruptions'}`);
+  if (view.attempts.some((a) => a.end !== null)) out.push(`cost       ${usd(view.costUsd)} for the attempts that have ended`);
+  if (view.lastFailure !== null) out.push(`its last failure printed:`, ...view.lastFailure.trimEnd().split('\n').slice(-8).map((line) => `  | ${line}`));
+  return out;
+}

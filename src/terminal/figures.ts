@@ -1,0 +1,13 @@
+// Money, carbon and tables as text.
+
+export const usd = (value: number): string => `$${value.toFixed(Math.abs(value) < 10 ? 3 : 2)}`;
+
+export const grams = (value: number): string => (Math.abs(value) >= 1000 ? `${(value / 1000).toFixed(2)} kg CO2e` : `${value.toFixed(1)} g CO2e`);
+
+export const percent = (part: number, whole: number): string => (whole === 0 ? '-' : `${Math.round((part / whole) * 100)} %`);
+
+/** Columns as wide as their widest cell; the last one is not padded. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')).join('\n');
+}

@@ -1,0 +1,33 @@
+// The ledger as people read it. Every figure is the report's own.
+
+import type { JobReport, Totals } from '../engine/report.ts';
+import { grams, percent, table, usd } from './figures.ts';
+import { localZone, span, written } from './when.ts';
+
+const COUNTERFACTUAL = 'starting at once, on demand, uninterrupted';
+
+export function jobLines(r: JobReport): readonly string[] {
+  const simulated = r.simulated.length === 0 ? '' : `  [simulated: ${r.simulated.join(', ')}]`;
+  const rows = r.attempts.map((a) => [`  attempt ${a.attempt}`, `${a.capacityType} ${a.instanceType} in ${a.zone}`, usd(a.costUsd), grams(a.carbonGrams), a.cause ?? 'goes on']);
+  const lines = [`${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`, ...(rows.length === 0 ? [] : [table(rows)])];
+  if (r.result !== null) {
+    lines.push(
+      `deadline       ${r.deadlineMet ? 'met' : 'missed'} (${written(r.deadlineMs, localZone())})`,
+      `held           ${span(r.heldMs)}; ${r.interruptions} interruptions survived, ${r.moves} moves, ${span(r.lostWorkMs)} of work redone`,
+      `cost           ${usd(r.costUsd)} against ${usd(r.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(r.savingUsd, r.onDemandCostUsd)}`,
+      `carbon         ${grams(r.carbonGrams)} against ${grams(r.carbonGramsStartNow)}; footprint at the grid's average intensity`,
+    );
+  }
+  return lines;
+}
+
+export function totalLines(t: Totals): readonly string[] {
+  if (t.jobs === 0) return ['No job has finished yet.'];
+  return [
+    `${t.jobs} finished jobs: ${t.succeeded} succeeded, ${t.late} of them late; ${t.interruptions} interruptions survived, ${span(t.lostWorkMs)} of work redone`,
+    `cost    ${usd(t.costUsd)} against ${usd(t.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(t.savingUsd, t.onDemandCostUsd)}`,
+    `carbon  ${grams(t.carbonGrams)}, ${grams(t.carbonSavedGrams)} less than starting at once; footprint at the grid's average intensity`,
+  ];
+}
+
+const saved = (savingUsd: number, ofUsd: number): string => (savingUsd >= 0 ? `${usd(savingUsd)} saved (${percent(savingUsd, ofUsd)})` : `a loss of ${usd(-savingUsd)}`);

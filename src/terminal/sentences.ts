@@ -1,0 +1,42 @@
+// Plans and states in one plain sentence each: quote, submit, status and explain say the same words.
+
+import type { Quote } from '../engine/quote.ts';
+import type { JobState } from '../engine/state.ts';
+import { latestStartMs, remainingWorkMs } from '../engine/slack.ts';
+import type { EngineSettings } from '../engine/snapshot.ts';
+import { grams, percent, usd } from './figures.ts';
+import { short, span } from './when.ts';
+
+export function planSentence(offer: Quote, nowMs: number, zone: string): string {
+  const { plan } = offer;
+  const at = plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
+  const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
+  const full = offer.onDemandCostUsd === null ? '' : ` instead of ${usd(offer.onDemandCostUsd)} on demand now (${percent(plan.expectedCostUsd, offer.onDemandCostUsd)})`;
+  return `plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${full} and ${grams(plan.expectedCarbonGrams)}; latest start ${short(offer.latestStartMs, nowMs, zone)}`;
+}
+
+export function stateSentence(state: JobState, settings: EngineSettings, nowMs: number, zone: string): string {
+  const { finished } = state;
+  if (finished !== null) {
+    const when = short(finished.atMs, nowMs, zone);
+    const left = state.deadlineMs - finished.atMs;
+    if (finished.result !== 'succeeded') return `${finished.result} at ${when}`;
+    return finished.late ? `succeeded at ${when}, ${span(-left)} after its deadline` : `succeeded at ${when}, ${span(left)} before its deadline`;
+  }
+  const newest = state.attempts.at(-1);
+  const place = newest === undefined ? '' : ` on ${newest.capacityType} ${newest.instanceType} in ${newest.zone}`;
+  switch (state.phase) {
+    case 'held':
+      return state.heldWhy === 'window' && state.plan !== null
+        ? `held until about ${short(state.plan.startMs, nowMs, zone)}`
+        : state.pausedByUser
+          ? `held: paused by you; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
+          : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
+    case 'starting':
+      return `starting${place}`;
+    case 'running':
+      return `running${place}, about ${span(remainingWorkMs(state))} to go at the last checkpoint`;
+    default:
+      return `${state.phase}${place}`;
+  }
+}

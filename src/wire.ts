@@ -1,0 +1,209 @@
+// The only file that knows which adapter fills which port. Heavy rooms (bullmq, the supervisor) are imported when they are
+// needed, so that `nerve --help` costs nothing.
+
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { clockFrom } from './adapters/system/clock.ts';
+import { createLog, silentLog } from './adapters/system/log.ts';
+import { readUp, type UpInfo } from './adapters/local/up-file.ts';
+import type { Config } from './config/schema.ts';
+import { environment, type Loaded, loadConfig } from './config/load.ts';
+import { type Paths, pathsFor, runtimeDir } from './config/paths.ts';
+import { engineSettings, timingFor } from './config/timing.ts';
+import { NerveError } from './engine/errors.ts';
+import type { EngineSettings } from './engine/snapshot.ts';
+import type { LocalCluster } from './adapters/local/supervisor.ts';
+import type { CloudApi } from './adapters/local/cloud-api.ts';
+import type { Weather } from './adapters/local/weather.ts';
+import type { Clock, Log, Market } from './ports.ts';
+import type { OpenQueue } from './queue/open.ts';
+
+export type { LocalCluster } from './adapters/local/supervisor.ts';
+
+/** What a command works with: one target, opened. */
+export interface Session {
+  readonly target: 'local';
+  /** The first line of every answer. */
+  readonly label: string;
+  readonly clock: Clock;
+  readonly market: Market;
+  readonly settings: EngineSettings;
+  readonly queue: OpenQueue;
+  readonly cloud: CloudApi;
+  readonly paths: Paths;
+  readonly config: Config;
+  /** This shell's environment, kept for the job's processes in a private file. */
+  readonly keepEnvironment: (jobId: string) => Promise<void>;
+  readonly forgetEnvironment: (jobId: string) => Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Where {
+  readonly config: Config;
+  readonly sources: Loaded['sources'];
+  readonly paths: Paths;
+}
+
+export function where(flags: { readonly target?: string | undefined } = {}): Where {
+  const env = environment();
+  const { config, sources } = loadConfig({ env, ...(flags.target === undefined ? {} : { flags: { target: flags.target } }) });
+  return { config, sources, paths: pathsFor(env) };
+}
+
+/** @throws NerveError `unreachable` (exit 3) when nothing answers, naming what to do. */
+export async function openSession(at: Where): Promise<Session> {
+  if (at.config.target === 'cluster') {
+    throw new NerveError('unreachable', 'This version of Nerve runs on this machine only; it has no cluster worker yet.', { hint: 'Start the local cluster with "nerve up" and leave --target out.' });
+  }
+  const info = readUp(at.paths.upFile);
+  if (info === null) {
+    throw new NerveError('unreachable', 'Nerve does not run on this machine, and this version cannot reach a cluster yet.', { hint: 'Start it here with "nerve up" (in another terminal, or with --detach).' });
+  }
+  return sessionOn(info, at);
+}
+
+export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'sources'>): Promise<Session> {
+  const clock = clockFrom(info.clock);
+  const [{ openQueue }, { cloudClient }] = await Promise.all([import('./queue/open.ts'), import('./adapters/local/cloud-client.ts')]);
+  const { simulatedMarket } = await import('./adapters/local/market.ts');
+  const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'fail-fast', clock, log: silentLog });
+  return {
+    target: 'local',
+    label: info.clock.speed === 1 ? 'this machine (simulated market)' : `this machine (simulated market, clock x${info.clock.speed})`,
+    clock,
+    market: simulatedMarket(info.weather, clock),
+    settings: engineSettings(config, info.clock.speed),
+    queue,
+    cloud: cloudClient(info.cloudSocket),
+    paths,
+    config,
+    keepEnvironment: async (jobId) => (await import('./adapters/local/job-files.ts')).keepEnvironment(paths, jobId, environment()),
+    forgetEnvironment: async (jobId) => (await import('./adapters/local/job-files.ts')).forgetEnvironment(paths, jobId),
+    close: () => queue.close(),
+  };
+}
+
+export interface UpOptions {
+  readonly speed: number;
+  readonly weather: Weather;
+  readonly virtualStartMs: number | null;
+  readonly log: Log;
+  /** State folder of its own (the demo); null: the user's. */
+  readonly paths: Paths;
+  readonly config: Config;
+}
+
+export const isUp = (paths: Paths): boolean => readUp(paths.upFile) !== null;
+
+/** How many jobs have not ended. */
+export async function countJobs(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<number> {
+  const session = await sessionOn(cluster.info, at);
+  try {
+    return (await session.queue.records.live()).length;
+  } finally {
+    await session.close();
+  }
+}
+
+/** The supervisor's own log: its terminal is for people. */
+export function createFileLog(paths: Paths): Log {
+  mkdirSync(paths.logsDir, { recursive: true, mode: 0o700 });
+  return createLog('up', join(paths.logsDir, 'up.log'));
+}
+
+/** Redis first: one that cannot be had is found before anything starts. */
+export async function findRedis(config: Config, paths: Paths): Promise<{ readonly url: string } | { readonly program: string; readonly from: string }> {
+  if (config.redis.url !== null) return { url: config.redis.url };
+  const { findRedisServer } = await import('./adapters/redis-server/find.ts');
+  const { path, from } = await findRedisServer({ cacheDir: paths.cache, pathVariable: environment()['PATH'] ?? '' });
+  return { program: path, from };
+}
+
+/** The program that runs now, for the processes that it starts. */
+const entry = (): string => process.argv[1] ?? join(dirname(fileURLToPath(import.meta.url)), 'cli.js');
+
+export async function startUp(options: UpOptions): Promise<LocalCluster> {
+  const { paths, config, speed } = options;
+  const { startLocalCluster } = await import('./adapters/local/supervisor.ts');
+  const redis = await findRedis(config, paths);
+  if ('url' in redis) await checkForeignRedis(redis.url, options.log);
+  const timing = timingFor(speed);
+  const nerve = [process.execPath, ...process.execArgv, entry()] as const;
+  return startLocalCluster({
+    ...paths,
+    runtimeDir: runtimeDir(environment()),
+    jobs: paths,
+    speed,
+    virtualStartMs: options.virtualStartMs,
+    weather: options.weather,
+    noticeRealMs: timing.noticeRealMs,
+    graceRealMs: timing.graceRealMs,
+    redis,
+    workerCommand: [...nerve, 'worker', '--follow-stdin'],
+    agentCommand: (node, imdsUrl) => [...nerve, 'agent', '--follow-stdin', '--node', node, '--imds', imdsUrl],
+    env: { ...environment(), NERVE_STATE_DIR: paths.state, NERVE_CACHE_DIR: paths.cache },
+    log: options.log,
+  });
+}
+
+async function checkForeignRedis(url: string, log: Log): Promise<void> {
+  const { openQueue } = await import('./queue/open.ts');
+  const queue = await openQueue({ target: { url }, patience: 'fail-fast', clock: clockFrom({ realMs: 0, virtualMs: 0, speed: 1 }), log });
+  await queue.close();
+}
+
+/** The worker of the local cluster; runs until aborted. */
+export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<void> {
+  const info = needUp(at.paths);
+  const clock = clockFrom(info.clock);
+  const log = createLog('worker');
+  const [{ openQueue }, { cloudClient, localCluster }, { simulatedMarket }, { runWorker }] = await Promise.all([
+    import('./queue/open.ts'),
+    import('./adapters/local/cloud-client.ts'),
+    import('./adapters/local/market.ts'),
+    import('./worker/run.ts'),
+  ]);
+  const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'wait', clock, log });
+  const { records, alarms, leadership } = queue;
+  const timing = timingFor(info.clock.speed);
+  await runWorker(
+    { records, alarms, leadership, cluster: localCluster(cloudClient(info.cloudSocket)), market: simulatedMarket(info.weather, clock), clock, log },
+    { settings: engineSettings(at.config, info.clock.speed), sweepRealMs: timing.sweepRealMs, marketTickRealMs: timing.marketTickRealMs },
+    signal,
+  );
+  await queue.close();
+}
+
+/** The agent of one node of the local cluster, with the node's kubelet; runs until aborted. */
+export async function runLocalAgent(at: Where, node: string, imdsUrl: string, signal: AbortSignal): Promise<void> {
+  const info = needUp(at.paths);
+  const clock = clockFrom(info.clock);
+  const log = createLog('agent');
+  const [{ cloudClient, localNodeHost }, { instanceMetadata }, { httpHooks }, { runKubelet }, { runAgent }] = await Promise.all([
+    import('./adapters/local/cloud-client.ts'),
+    import('./adapters/aws/imds.ts'),
+    import('./adapters/hooks/http.ts'),
+    import('./adapters/local/kubelet.ts'),
+    import('./agent/run.ts'),
+  ]);
+  const cloud = cloudClient(info.cloudSocket);
+  const timing = timingFor(info.clock.speed);
+  const ports = { metadata: instanceMetadata(imdsUrl), host: localNodeHost(cloud, node), hooks: httpHooks(), clock, log };
+  await Promise.all([
+    runAgent(ports, { pollRealMs: timing.agentPollRealMs, progressRealMs: timing.progressRealMs, uncordonAfterMs: UNCORDON_AFTER_MS }, signal),
+    runKubelet(
+      { cloud, node, clock, log, paths: at.paths, pollRealMs: KUBELET_POLL_MS, graceRealMs: timing.graceRealMs, checkpointEveryRealMs: timing.checkpointEveryRealMs },
+      signal,
+    ),
+  ]);
+}
+
+const UNCORDON_AFTER_MS = 600_000;
+const KUBELET_POLL_MS = 200;
+
+function needUp(paths: Paths): UpInfo {
+  const info = readUp(paths.upFile);
+  if (info === null) throw new NerveError('unreachable', 'There is no running "nerve up" to work for.', { hint: 'This command is started by "nerve up"; start that.' });
+  return info;
+}
