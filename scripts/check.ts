@@ -11,6 +11,12 @@ for (const check of checks) {
   const ok = ran.code === 0;
   if (ok) passed += 1;
   console.log(`${ok ? 'ok ' : 'RED'} ${check.name.padEnd(20)} ${check.what.padEnd(22)} ${ran.seconds.toFixed(1)} s`);
-  if (!ok) console.log(ran.output);
+  if (!ok) console.log(shortened(ran.output));
 }
 conclude({ passed, failed: checks.length - passed, skipped: [] });
+
+/** A tree that is unformatted as a whole needs no thousand lines to say so. */
+function shortened(output: string): string {
+  const lines = output.split('\n');
+  return lines.length <= 200 ? output : [...lines.slice(0, 200), `... and ${lines.length - 200} more lines`].join('\n');
+}
