@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: REAL, testTimeout: 30_000 } },
-      { test: { name: 'integration', include: REAL, fileParallelism: false, testTimeout: 90_000, hookTimeout: 90_000 } },
+      { test: { name: 'integration', include: REAL, fileParallelism: false, sequence: { groupOrder: 1 }, testTimeout: 90_000, hookTimeout: 90_000 } },
     ],
   },
 });
