@@ -1,7 +1,10 @@
 // The table of commands, and the start. Command files are light: what they need is imported inside `run`. It must not wait at its
 // top level: oclif imports this very file to find COMMANDS.
 
-import { execute } from '@oclif/core';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execute, type Interfaces, settings } from '@oclif/core';
 import Agent from './commands/agent.ts';
 import Cancel from './commands/cancel.ts';
 import ConfigShow from './commands/config/show.ts';
@@ -44,4 +47,15 @@ export const COMMANDS = {
   worker: Worker,
 };
 
-void execute({ dir: import.meta.url });
+// Nobody's plugins are compiled here, whatever NODE_ENV says.
+settings.enableAutoTranspile = false;
+
+const self = fileURLToPath(import.meta.url);
+const root = dirname(dirname(self));
+void execute(self.endsWith('.ts') ? { loadOptions: { root, pjson: fromSource() } } : { dir: root });
+
+/** package.json names the built table; where nothing was built, this file is it. */
+function fromSource(): Interfaces.PJSON {
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
+  return { ...pjson, oclif: { ...pjson.oclif, commands: { strategy: 'explicit', target: './src/cli.ts', identifier: 'COMMANDS' } } };
+}
