@@ -6,10 +6,10 @@ import type { UsageSegment } from './record.ts';
 const HOUR_MS = 3_600_000;
 
 /** Power usage effectiveness of AWS data centres, global average 2025 (no figure is published for Paris). */
-export const DEFAULT_PUE = 1.14;
+const DEFAULT_PUE = 1.14;
 
 /** Busy power (GPU 90 %, CPU 50 %) in watts of the instances the local market offers; Cloud Carbon Footprint coefficients. */
-export const BUSY_WATTS: Readonly<Record<string, number>> = {
+const BUSY_WATTS: Readonly<Record<string, number>> = {
   'g4dn.xlarge': 80,
   'g4dn.12xlarge': 445,
   'g5.xlarge': 155,

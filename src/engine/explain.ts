@@ -20,7 +20,7 @@ export interface Explanation {
 }
 
 /** The sentence for each reason, in one place. `{}` is never needed: numbers come after it. */
-export const REASON_TEXT: Readonly<Record<Reason, string>> = {
+const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'cheaper-window-ahead': 'It is held because a cheaper window is expected before its latest start.',
   'greener-window-ahead': 'It is held because a greener window is expected before its latest start.',
   'no-spot-capacity': 'It is held because no acceptable spot capacity is on offer, and there is slack to wait.',

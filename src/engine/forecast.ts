@@ -33,17 +33,6 @@ export function meanWithLevel(history: Series, nowMs: number, currentValue: numb
   return (atMs) => Math.max(0, usual(atMs) + level * Math.exp(-Math.max(0, atMs - nowMs) / LEVEL_FADE_MS));
 }
 
-/** Mean of a forecast over [fromMs, toMs), by steps of `stepMs`. */
-export function meanOver(forecast: Forecast, fromMs: number, toMs: number, stepMs = HOUR_MS): number {
-  if (toMs <= fromMs) return forecast(fromMs);
-  let sum = 0;
-  for (let at = fromMs; at < toMs; at += stepMs) {
-    const until = Math.min(at + stepMs, toMs);
-    sum += forecast((at + until) / 2) * (until - at);
-  }
-  return sum / (toMs - fromMs);
-}
-
 function meanBySlot(history: Series, slots: number): number[] {
   const sums = new Array<number>(slots).fill(0);
   const counts = new Array<number>(slots).fill(0);

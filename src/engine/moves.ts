@@ -5,7 +5,7 @@ import type { JobState } from './state.ts';
 import type { EngineSettings } from './snapshot.ts';
 
 /** Moves of the rolling window that ends now. */
-export function recentMoves(state: Pick<JobState, 'moves'>, settings: EngineSettings, nowMs: number): number {
+function recentMoves(state: Pick<JobState, 'moves'>, settings: EngineSettings, nowMs: number): number {
   return state.moves.filter((move) => move.atMs > nowMs - settings.moveWindowMs).length;
 }
 

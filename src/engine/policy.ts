@@ -43,7 +43,7 @@ export const placementPolicy: Policy = (context) => {
 };
 
 /** The best window that opens later than now and while spot is safe, or null. */
-export function bestWindow(context: PolicyContext): Window | null {
+function bestWindow(context: PolicyContext): Window | null {
   let best: Window | null = null;
   const last = context.spotSafeUntilMs - context.settings.sweepMs;
   for (let startMs = context.nowMs + WINDOW_STEP_MS; startMs <= last; startMs += WINDOW_STEP_MS) {

@@ -44,7 +44,7 @@ export function latestStartMs(state: JobState, settings: EngineSettings, seen: P
 }
 
 /** Time in hand before the latest start; negative when it has passed. */
-export function slackMs(state: JobState, settings: EngineSettings, nowMs: number, seen: ProgressFact | null = null): number {
+function slackMs(state: JobState, settings: EngineSettings, nowMs: number, seen: ProgressFact | null = null): number {
   return latestStartMs(state, settings, seen) - nowMs;
 }
 

@@ -12,7 +12,7 @@ export interface Verdict {
 }
 
 /** "Checkpointed, reschedule me" (EX_TEMPFAIL), and the shell's number for a process ended by SIGTERM. */
-export const EXIT_RESCHEDULE = 75;
+const EXIT_RESCHEDULE = 75;
 const EXIT_SIGTERM = 143;
 
 /** Null while the attempt goes on. `seen` null: the object is gone from the cluster. */

@@ -7,6 +7,7 @@ import type { JobId } from '../engine/job.ts';
 import type { JobEvent, JobRecord } from '../engine/record.ts';
 import { type JobReport, report } from '../engine/report.ts';
 import type { Records } from '../ports.ts';
+import { decodeRecord, encodeEvents } from './codec.ts';
 import { asNerveError } from './connection.ts';
 
 const LIVE = 'nerve:live';
@@ -45,7 +46,7 @@ export function createRecords(redis: Redis): RecordsWithHistory {
     if (events.length === 0) return readVersion;
     const version = readVersion + 1;
     const done = await redis
-      .eval(APPEND, 2, streamKey(jobId), LIVE, `${version}-0`, JSON.stringify(events), jobId)
+      .eval(APPEND, 2, streamKey(jobId), LIVE, `${version}-0`, encodeEvents(events), jobId)
       .catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot write the record of job ${jobId}`)));
     if (done === 1) return version;
     // Our own write may have been acknowledged into a broken connection: if the entry is ours, it is no conflict.
@@ -76,7 +77,7 @@ export function createRecords(redis: Redis): RecordsWithHistory {
     },
     createMany: async (many) => {
       const pipeline = redis.pipeline();
-      for (const { jobId, events } of many) pipeline.xadd(streamKey(jobId), '1-0', 'e', JSON.stringify(events));
+      for (const { jobId, events } of many) pipeline.xadd(streamKey(jobId), '1-0', 'e', encodeEvents(events));
       pipeline.sadd(
         LIVE,
         many.map((r) => r.jobId),
@@ -102,6 +103,8 @@ export function createRecords(redis: Redis): RecordsWithHistory {
 }
 
 function decode(jobId: JobId, entries: readonly [string, string[]][]): JobRecord {
-  const events = entries.flatMap(([, fields]) => JSON.parse(fields[1] ?? '[]') as JobEvent[]);
-  return { jobId, version: Number(entries.at(-1)?.[0].split('-')[0] ?? 0), events };
+  return decodeRecord(
+    jobId,
+    entries.map(([, fields]) => fields[1] ?? ''),
+  );
 }

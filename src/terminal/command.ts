@@ -4,9 +4,9 @@ import { Command, Errors, Flags } from '@oclif/core';
 import { type ErrorKind, NerveError } from '../engine/errors.ts';
 
 /** DESIGN section 7. */
-export const EXIT: Readonly<Record<ErrorKind, number>> = { usage: 2, unreachable: 3, refused: 4, 'not-found': 102, retryable: 1, conflict: 1, fatal: 1 };
+const EXIT: Readonly<Record<ErrorKind, number>> = { usage: 2, unreachable: 3, refused: 4, 'not-found': 102, retryable: 1, conflict: 1, fatal: 1 };
 
-export const targetFlag = Flags.string({
+const targetFlag = Flags.string({
   description: 'where jobs run; default: a running "nerve up" of yours, else the current kube context',
   options: ['local', 'cluster'],
   helpGroup: 'GLOBAL',

@@ -53,7 +53,7 @@ export function offering(zone: string, capacityType: CapacityType, priceUsdPerHo
 }
 
 /** Seven days of hourly values ending at `nowMs`, as a function of the hour of the day (UTC). */
-export function weekly(value: (hourUtc: number) => number, nowMs = NOW): Series {
+function weekly(value: (hourUtc: number) => number, nowMs = NOW): Series {
   const startMs = Math.floor(nowMs / HOUR) * HOUR - 7 * 24 * HOUR;
   return { startMs, stepMs: HOUR, values: Array.from({ length: 7 * 24 }, (_, i) => value(Math.floor((startMs + i * HOUR) / HOUR) % 24)) };
 }
@@ -131,7 +131,7 @@ export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): Obse
   };
 }
 
-export const PLAN: Plan = {
+const PLAN: Plan = {
   startMs: NOW,
   latestStartMs: NOW + 10 * HOUR,
   zone: 'euw3-az2',

@@ -10,7 +10,7 @@ export interface ProcessIdentity {
 }
 
 /** The start time of a living process, or null. A zombie counts as dead. */
-export function startTimeOf(pid: number): string | null {
+function startTimeOf(pid: number): string | null {
   if (process.platform !== 'linux') return startTimeByPs(pid);
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

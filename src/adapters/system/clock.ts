@@ -20,5 +20,3 @@ export function clockFrom(anchors: ClockAnchors): Clock {
     sleep: (ms, signal) => pause(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined),
   };
 }
-
-export const wallClock: Clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });

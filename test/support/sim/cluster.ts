@@ -355,7 +355,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       },
       remove: async (name) => remove(name, true),
       forget: async (jobId) => {
-        for (const pod of [...pods.values()]) if (pod.ask.spec.id === jobId && pod.seen.endedAtMs !== null) pods.delete(pod.name);
+        for (const pod of pods.values()) if (pod.ask.spec.id === jobId && pod.seen.endedAtMs !== null) pods.delete(pod.name);
       },
     },
     metadataOf: (node) => ({
