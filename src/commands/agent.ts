@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
 
 export default class Agent extends NerveCommand {
-  static override description = "Run one node's agent: interruption notice to checkpoint hook, cordon, progress. \"nerve up\" starts one per node.";
+  static override description = 'Run one node\'s agent: interruption notice to checkpoint hook, cordon, progress. "nerve up" starts one per node.';
   static override enableJsonFlag = false;
   static override flags = {
     node: Flags.string({ required: true, description: 'name of the node' }),

@@ -11,7 +11,9 @@ export default class Cancel extends NerveCommand {
     const { args, flags } = await this.parse(Cancel);
     const { request } = await import('../intake/request.ts');
     return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) => (state.cancelRequested ? null : { type: 'cancel-requested', atMs: clock.nowMs() }));
+      const before = await request(queue.records, queue.alarms, args.job, (state) =>
+        state.cancelRequested ? null : { type: 'cancel-requested', atMs: clock.nowMs() },
+      );
       this.log(`${label}\n${args.job}  is being cancelled`);
       return { target, jobId: args.job, requested: 'cancel', phaseBefore: before.phase };
     });

@@ -15,7 +15,8 @@ export default class Down extends NerveCommand {
       await cloud.shutDown({});
       const untilMs = performance.now() + PATIENCE_MS;
       while (isUp(paths)) {
-        if (performance.now() > untilMs) throw new NerveError('retryable', '"nerve up" is still stopping.', { hint: 'Wait for it, or look at its output.' });
+        if (performance.now() > untilMs)
+          throw new NerveError('retryable', '"nerve up" is still stopping.', { hint: 'Wait for it, or look at its output.' });
         await clock.sleep(100);
       }
       this.log(`${label}\nStopped. Running jobs were checkpointed; "nerve up" goes on with them.`);

@@ -20,9 +20,19 @@ export default class List extends NerveCommand {
       const states = records.flatMap((record) => (record === null ? [] : [fold(record)]));
       states.sort((a, b) => Number(a.finished !== null) - Number(b.finished !== null) || a.deadlineMs - b.deadlineMs);
       const nowMs = clock.nowMs();
-      const jobs = states.map((s) => ({ jobId: s.spec.id, name: s.spec.name, phase: s.phase, deadlineMs: s.deadlineMs, sentence: stateSentence(s, settings, nowMs, localZone()) }));
+      const jobs = states.map((s) => ({
+        jobId: s.spec.id,
+        name: s.spec.name,
+        phase: s.phase,
+        deadlineMs: s.deadlineMs,
+        sentence: stateSentence(s, settings, nowMs, localZone()),
+      }));
       this.log(label);
-      this.log(jobs.length === 0 ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py' : table([['JOB', 'NAME', 'DEADLINE', 'STATE'], ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence])]));
+      this.log(
+        jobs.length === 0
+          ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py'
+          : table([['JOB', 'NAME', 'DEADLINE', 'STATE'], ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence])]),
+      );
       return { target, jobs };
     });
   }

@@ -11,7 +11,9 @@ export default class Pause extends NerveCommand {
     const { args, flags } = await this.parse(Pause);
     const { request } = await import('../intake/request.ts');
     return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) => (state.pausedByUser ? null : { type: 'paused', atMs: clock.nowMs() }));
+      const before = await request(queue.records, queue.alarms, args.job, (state) =>
+        state.pausedByUser ? null : { type: 'paused', atMs: clock.nowMs() },
+      );
       this.log(`${label}\n${args.job}  is being paused; go on with: nerve resume ${args.job}`);
       return { target, jobId: args.job, requested: 'pause', phaseBefore: before.phase };
     });

@@ -11,7 +11,9 @@ export default class Release extends NerveCommand {
     const { args, flags } = await this.parse(Release);
     const { request } = await import('../intake/request.ts');
     return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) => (state.releaseRequested || state.phase !== 'held' ? null : { type: 'release-requested', atMs: clock.nowMs() }));
+      const before = await request(queue.records, queue.alarms, args.job, (state) =>
+        state.releaseRequested || state.phase !== 'held' ? null : { type: 'release-requested', atMs: clock.nowMs() },
+      );
       this.log(`${label}\n${args.job}  is released`);
       return { target, jobId: args.job, requested: 'release', phaseBefore: before.phase };
     });

@@ -6,7 +6,11 @@ import { withSession } from '../terminal/with-session.ts';
 export default class Report extends NerveCommand {
   static override description =
     'Show what a job cost and emitted, against starting at once, on demand, uninterrupted. Without a job: the sum over finished jobs. A loss shows as a negative saving.';
-  static override examples = ['<%= config.bin %> report j-k3f8a2xq', '<%= config.bin %> report j-k3f8a2xq --events --json', '<%= config.bin %> report --last 100'];
+  static override examples = [
+    '<%= config.bin %> report j-k3f8a2xq',
+    '<%= config.bin %> report j-k3f8a2xq --events --json',
+    '<%= config.bin %> report --last 100',
+  ];
   static override args = { job: Args.string({ description: 'id of the job; left out: all finished jobs' }) };
   static override flags = {
     events: Flags.boolean({ description: "print the job's record, from which every figure is derived" }),

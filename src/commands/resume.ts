@@ -11,7 +11,9 @@ export default class Resume extends NerveCommand {
     const { args, flags } = await this.parse(Resume);
     const { request } = await import('../intake/request.ts');
     return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) => (!state.pausedByUser ? null : { type: 'unpaused', atMs: clock.nowMs() }));
+      const before = await request(queue.records, queue.alarms, args.job, (state) =>
+        !state.pausedByUser ? null : { type: 'unpaused', atMs: clock.nowMs() },
+      );
       this.log(`${label}\n${args.job}  may run again`);
       return { target, jobId: args.job, requested: 'resume', phaseBefore: before.phase };
     });

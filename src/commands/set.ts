@@ -24,7 +24,9 @@ export default class Set extends NerveCommand {
       await request(queue.records, queue.alarms, args.job, (state) => {
         const nearestMs = nowMs + onDemandNeedMs(state, settings);
         if (deadlineMs < nearestMs && deadlineMs < state.deadlineMs) {
-          throw new NerveError('refused', `This deadline cannot be met: it is ${span(nearestMs - deadlineMs)} too short.`, { hint: `The nearest one that can be promised is ${written(nearestMs, zone)}.` });
+          throw new NerveError('refused', `This deadline cannot be met: it is ${span(nearestMs - deadlineMs)} too short.`, {
+            hint: `The nearest one that can be promised is ${written(nearestMs, zone)}.`,
+          });
         }
         return { type: 'amended', atMs: nowMs, deadlineMs };
       });

@@ -13,8 +13,12 @@ export const jobFlags = {
   zone: Flags.string({ multiple: true, description: 'acceptable zone id, repeatable; default: every zone of the region' }),
   'instance-type': Flags.string({ multiple: true, description: 'acceptable instance type, repeatable' }),
   optimize: Flags.string({ options: ['cost', 'carbon', 'balanced'], description: 'what to look for while there is slack' }),
-  'carbon-price': Flags.custom<number>({ parse: async (text) => positive(text, 'carbon-price', true) })({ description: 'USD per tonne of CO2e in the objective' }),
-  'max-price': Flags.custom<number>({ parse: async (text) => positive(text, 'max-price', false) })({ description: 'never pay more, in USD/h; a cap can cost the deadline, and the quote says so' }),
+  'carbon-price': Flags.custom<number>({ parse: async (text) => positive(text, 'carbon-price', true) })({
+    description: 'USD per tonne of CO2e in the objective',
+  }),
+  'max-price': Flags.custom<number>({ parse: async (text) => positive(text, 'max-price', false) })({
+    description: 'never pay more, in USD/h; a cap can cost the deadline, and the quote says so',
+  }),
   retries: Flags.integer({ min: 0, description: "how many of the job's own failures are forgiven" }),
   'checkpoint-uri': Flags.string({ description: 'where checkpoints go: s3://bucket/prefix or file:///folder' }),
   'time-zone': Flags.string({ description: "zone of the deadline's wall time; default: this machine's" }),
@@ -22,12 +26,14 @@ export const jobFlags = {
 
 function positive(text: string, name: string, zero: boolean): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0 || (value === 0 && !zero)) throw new NerveError('usage', `--${name} must be a number above ${zero ? 'or equal to ' : ''}0, not "${text}".`);
+  if (!Number.isFinite(value) || value < 0 || (value === 0 && !zero))
+    throw new NerveError('usage', `--${name} must be a number above ${zero ? 'or equal to ' : ''}0, not "${text}".`);
   return value;
 }
 
 export default class Submit extends NerveCommand {
-  static override description = 'Queue a command with a deadline. It runs when it is cheapest (or greenest), survives interruptions, and is not late.';
+  static override description =
+    'Queue a command with a deadline. It runs when it is cheapest (or greenest), survives interruptions, and is not late.';
   static override examples = [
     '<%= config.bin %> submit --deadline "tomorrow 8am" --duration 3h -- python train.py --epochs 10',
     '<%= config.bin %> submit -d +6h --optimize carbon -- ./render.sh',
@@ -49,10 +55,12 @@ export default class Submit extends NerveCommand {
       const { spec, zone, understood } = await prepareSpec(session, flags, argv as string[], ask);
       await session.keepEnvironment(spec.id);
       const { queue, clock, market, settings } = session;
-      const offer = await submitJob({ records: queue.records, alarms: queue.alarms, clock }, spec, await market.view(), settings).catch(async (error: unknown) => {
-        await session.forgetEnvironment(spec.id);
-        throw error;
-      });
+      const offer = await submitJob({ records: queue.records, alarms: queue.alarms, clock }, spec, await market.view(), settings).catch(
+        async (error: unknown) => {
+          await session.forgetEnvironment(spec.id);
+          throw error;
+        },
+      );
       if (!offer.feasible) {
         await session.forgetEnvironment(spec.id);
         throw await infeasible(offer, zone, clock.nowMs());
@@ -62,7 +70,15 @@ export default class Submit extends NerveCommand {
       this.say(understood);
       this.say(planSentence(offer, clock.nowMs(), zone));
       this.log(spec.id);
-      return { jobId: spec.id, target: session.target, name: spec.name, deadlineMs: spec.deadlineMs, workMs: spec.workMs, workSource: spec.workSource, quote: offer };
+      return {
+        jobId: spec.id,
+        target: session.target,
+        name: spec.name,
+        deadlineMs: spec.deadlineMs,
+        workMs: spec.workMs,
+        workSource: spec.workSource,
+        quote: offer,
+      };
     } finally {
       await session.close();
     }
@@ -71,10 +87,14 @@ export default class Submit extends NerveCommand {
 
 export async function infeasible(offer: Quote, zone: string, nowMs: number): Promise<NerveError> {
   const { span, written } = await import('../terminal/when.ts');
-  return new NerveError('refused', `This deadline cannot be met: it is ${span(offer.shortfallMs)} too short, even on demand and starting now (${offer.onDemandCostUsd === null ? 'no price' : usd(offer.onDemandCostUsd)}).`, {
-    hint: `The nearest deadline that can be promised is ${written(Math.ceil(offer.nearestDeadlineMs / 60_000) * 60_000, zone)} (+${span(offer.nearestDeadlineMs - nowMs)}).`,
-    fields: { shortfallMs: offer.shortfallMs, nearestDeadlineMs: offer.nearestDeadlineMs },
-  });
+  return new NerveError(
+    'refused',
+    `This deadline cannot be met: it is ${span(offer.shortfallMs)} too short, even on demand and starting now (${offer.onDemandCostUsd === null ? 'no price' : usd(offer.onDemandCostUsd)}).`,
+    {
+      hint: `The nearest deadline that can be promised is ${written(Math.ceil(offer.nearestDeadlineMs / 60_000) * 60_000, zone)} (+${span(offer.nearestDeadlineMs - nowMs)}).`,
+      fields: { shortfallMs: offer.shortfallMs, nearestDeadlineMs: offer.nearestDeadlineMs },
+    },
+  );
 }
 
 async function question(text: string): Promise<string> {

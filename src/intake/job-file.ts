@@ -5,7 +5,13 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { NerveError } from '../engine/errors.ts';
 
-const words = z.union([z.string().min(1).transform((text) => ['/bin/sh', '-c', text]), z.array(z.string()).min(1)]);
+const words = z.union([
+  z
+    .string()
+    .min(1)
+    .transform((text) => ['/bin/sh', '-c', text]),
+  z.array(z.string()).min(1),
+]);
 
 const jobFileSchema = z.strictObject({
   name: z.string().min(1).optional(),
@@ -37,9 +43,14 @@ export function readJobFile(path: string): JobFile {
     const result = jobFileSchema.safeParse(parse(text));
     if (result.success) return result.data;
     const issue = result.error.issues[0];
-    throw new NerveError('usage', `${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'not valid'}.`, { hint: '"nerve submit --help" names what a job file may hold.' });
+    throw new NerveError('usage', `${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'not valid'}.`, {
+      hint: '"nerve submit --help" names what a job file may hold.',
+    });
   } catch (cause) {
     if (cause instanceof NerveError) throw cause;
-    throw new NerveError('usage', `${path} is not valid YAML: ${cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)}`, { cause, hint: 'Correct the file.' });
+    throw new NerveError('usage', `${path} is not valid YAML: ${cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)}`, {
+      cause,
+      hint: 'Correct the file.',
+    });
   }
 }

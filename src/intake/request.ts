@@ -12,7 +12,8 @@ const MAX_CONFLICTS = 20;
 /** @throws NerveError `not-found` (exit 102) for an unknown job. */
 export async function readJob(records: Records, jobId: JobId): Promise<{ readonly record: JobRecord; readonly state: JobState }> {
   const record = await records.read(jobId);
-  if (record === null) throw new NerveError('not-found', `There is no job ${jobId}.`, { hint: '"nerve list" shows those there are.', fields: { jobId } });
+  if (record === null)
+    throw new NerveError('not-found', `There is no job ${jobId}.`, { hint: '"nerve list" shows those there are.', fields: { jobId } });
   return { record, state: fold(record) };
 }
 
@@ -24,7 +25,10 @@ export async function request(records: Records, alarms: Alarms, jobId: JobId, ma
   for (let round = 0; round < MAX_CONFLICTS; round++) {
     const { record, state } = await readJob(records, jobId);
     if (state.finished !== null) {
-      throw new NerveError('refused', `Job ${jobId} has ${state.finished.result} already.`, { hint: '"nerve report" shows how it went.', fields: { jobId } });
+      throw new NerveError('refused', `Job ${jobId} has ${state.finished.result} already.`, {
+        hint: '"nerve report" shows how it went.',
+        fields: { jobId },
+      });
     }
     const event = make(state);
     if (event !== null && (await records.append(jobId, record.version, [event])) === 'conflict') continue;

@@ -21,7 +21,14 @@ export interface JobDescription {
   readonly latestStartMs: number;
   readonly progress: { readonly step: number; readonly totalSteps: number | null } | null;
   readonly lastCheckpoint: { readonly id: string; readonly step: number; readonly sealedAtMs: number } | null;
-  readonly attempts: readonly { readonly attempt: number; readonly zone: string; readonly instanceType: string; readonly capacityType: string; readonly priceUsdPerHour: number; readonly end: string | null }[];
+  readonly attempts: readonly {
+    readonly attempt: number;
+    readonly zone: string;
+    readonly instanceType: string;
+    readonly capacityType: string;
+    readonly priceUsdPerHour: number;
+    readonly end: string | null;
+  }[];
   readonly interruptions: number;
   readonly moves: number;
   /** Of ended attempts. */
@@ -46,7 +53,14 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
     latestStartMs: latestStartMs(state, settings),
     progress: progress === null ? null : { step: progress.step, totalSteps: progress.totalSteps },
     lastCheckpoint: seal === null ? null : { id: seal.id, step: seal.step, sealedAtMs: seal.sealedAtMs },
-    attempts: state.attempts.map(({ attempt, zone, instanceType, capacityType, priceUsdPerHour, ended }) => ({ attempt, zone, instanceType, capacityType, priceUsdPerHour, end: ended?.cause ?? null })),
+    attempts: state.attempts.map(({ attempt, zone, instanceType, capacityType, priceUsdPerHour, ended }) => ({
+      attempt,
+      zone,
+      instanceType,
+      capacityType,
+      priceUsdPerHour,
+      end: ended?.cause ?? null,
+    })),
     interruptions: ledger.interruptions,
     moves: ledger.moves,
     costUsd: ledger.costUsd,
@@ -57,12 +71,28 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
 
 export function lines(view: JobDescription, nowMs: number): readonly string[] {
   const zone = localZone();
-  const out = [`${view.jobId}  ${view.name}  ${view.sentence}`, `deadline   ${written(view.deadlineMs, zone)}${view.deadlineMs > nowMs ? `, in ${span(view.deadlineMs - nowMs)}` : ''}`];
-  if (view.progress !== null) out.push(`progress   step ${view.progress.step}${view.progress.totalSteps === null ? '' : ` of ${view.progress.totalSteps}`}`);
-  if (view.lastCheckpoint !== null) out.push(`checkpoint step ${view.lastCheckpoint.step}, sealed ${short(view.lastCheckpoint.sealedAtMs, nowMs, zone)}`);
-  for (const a of view.attempts) out.push(`attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`);
+  const out = [
+    `${view.jobId}  ${view.name}  ${view.sentence}`,
+    `deadline   ${written(view.deadlineMs, zone)}${view.deadlineMs > nowMs ? `, in ${span(view.deadlineMs - nowMs)}` : ''}`,
+  ];
+  if (view.progress !== null)
+    out.push(`progress   step ${view.progress.step}${view.progress.totalSteps === null ? '' : ` of ${view.progress.totalSteps}`}`);
+  if (view.lastCheckpoint !== null)
+    out.push(`checkpoint step ${view.lastCheckpoint.step}, sealed ${short(view.lastCheckpoint.sealedAtMs, nowMs, zone)}`);
+  for (const a of view.attempts)
+    out.push(
+      `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`,
+    );
   if (view.interruptions > 0) out.push(`survived   ${view.interruptions} ${view.interruptions === 1 ? 'interruption' : 'interruptions'}`);
   if (view.attempts.some((a) => a.end !== null)) out.push(`cost       ${usd(view.costUsd)} for the attempts that have ended`);
-  if (view.lastFailure !== null) out.push(`its last failure printed:`, ...view.lastFailure.trimEnd().split('\n').slice(-8).map((line) => `  | ${line}`));
+  if (view.lastFailure !== null)
+    out.push(
+      `its last failure printed:`,
+      ...view.lastFailure
+        .trimEnd()
+        .split('\n')
+        .slice(-8)
+        .map((line) => `  | ${line}`),
+    );
   return out;
 }

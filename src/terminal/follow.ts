@@ -13,7 +13,12 @@ export interface FollowOptions {
   readonly attempt: number | null;
 }
 
-export async function followLogs({ queue, paths, clock }: Session, jobId: string, options: FollowOptions, print: (text: string) => void): Promise<void> {
+export async function followLogs(
+  { queue, paths, clock }: Session,
+  jobId: string,
+  options: FollowOptions,
+  print: (text: string) => void,
+): Promise<void> {
   const read = new Map<number, number>();
   for (;;) {
     const { state } = await readJob(queue.records, jobId);

@@ -8,8 +8,17 @@ const COUNTERFACTUAL = 'starting at once, on demand, uninterrupted';
 
 export function jobLines(r: JobReport): readonly string[] {
   const simulated = r.simulated.length === 0 ? '' : `  [simulated: ${r.simulated.join(', ')}]`;
-  const rows = r.attempts.map((a) => [`  attempt ${a.attempt}`, `${a.capacityType} ${a.instanceType} in ${a.zone}`, usd(a.costUsd), grams(a.carbonGrams), a.cause ?? 'goes on']);
-  const lines = [`${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`, ...(rows.length === 0 ? [] : [table(rows)])];
+  const rows = r.attempts.map((a) => [
+    `  attempt ${a.attempt}`,
+    `${a.capacityType} ${a.instanceType} in ${a.zone}`,
+    usd(a.costUsd),
+    grams(a.carbonGrams),
+    a.cause ?? 'goes on',
+  ]);
+  const lines = [
+    `${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,
+    ...(rows.length === 0 ? [] : [table(rows)]),
+  ];
   if (r.result !== null) {
     lines.push(
       `deadline       ${r.deadlineMet ? 'met' : 'missed'} (${written(r.deadlineMs, localZone())})`,
@@ -30,4 +39,5 @@ export function totalLines(t: Totals): readonly string[] {
   ];
 }
 
-const saved = (savingUsd: number, ofUsd: number): string => (savingUsd >= 0 ? `${usd(savingUsd)} saved (${percent(savingUsd, ofUsd)})` : `a loss of ${usd(-savingUsd)}`);
+const saved = (savingUsd: number, ofUsd: number): string =>
+  savingUsd >= 0 ? `${usd(savingUsd)} saved (${percent(savingUsd, ofUsd)})` : `a loss of ${usd(-savingUsd)}`;

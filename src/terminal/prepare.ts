@@ -18,28 +18,64 @@ export interface Prepared {
 
 export type Ask = ((text: string) => Promise<string>) | null;
 
-export async function prepareSpec(session: Session, flags: SubmitFlags & { file?: string | undefined; 'time-zone'?: string | undefined }, argv: readonly string[], ask: Ask): Promise<Prepared> {
+export async function prepareSpec(
+  session: Session,
+  flags: SubmitFlags & { file?: string | undefined; 'time-zone'?: string | undefined },
+  argv: readonly string[],
+  ask: Ask,
+): Promise<Prepared> {
   const file: JobFile = flags.file === undefined ? {} : readJobFile(flags.file);
   const command = argv.length > 0 ? argv : (file.command ?? []);
-  if (command.length === 0) throw new NerveError('usage', 'There is no command to run.', { hint: 'Write it after two dashes: nerve submit --deadline +6h -- python train.py' });
+  if (command.length === 0)
+    throw new NerveError('usage', 'There is no command to run.', {
+      hint: 'Write it after two dashes: nerve submit --deadline +6h -- python train.py',
+    });
   const { clock, config, market, paths } = session;
   const zone = flags['time-zone'] ?? file['time-zone'] ?? config.job.timeZone ?? localZone();
-  const deadline = flags.deadline ?? file.deadline ?? (await answer(ask, 'When must it be done (for example "tomorrow 8am")? ', '--deadline is missing.', 'Add it: --deadline "tomorrow 8am"'));
+  const deadline =
+    flags.deadline ??
+    file.deadline ??
+    (await answer(ask, 'When must it be done (for example "tomorrow 8am")? ', '--deadline is missing.', 'Add it: --deadline "tomorrow 8am"'));
   const deadlineMs = parseDeadline(deadline, clock.nowMs(), zone);
   const name = jobName(flags, file, command);
   const work = await workOf(session, flags.duration ?? file.duration, name, ask);
   const id = newJobId();
-  const spec = buildSpec({ id, flags, file, config, command, cwd: process.cwd(), nowMs: clock.nowMs(), deadlineMs, work, defaultCheckpointDir: paths.checkpointDir(id) });
+  const spec = buildSpec({
+    id,
+    flags,
+    file,
+    config,
+    command,
+    cwd: process.cwd(),
+    nowMs: clock.nowMs(),
+    deadlineMs,
+    work,
+    defaultCheckpointDir: paths.checkpointDir(id),
+  });
   checkPlaces(spec, await market.view());
   const source = work.source === 'user' ? '' : ` (the median of ${work.runs} finished runs of "${name}")`;
-  return { spec, zone, understood: `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - clock.nowMs())}; about ${span(work.ms)} of work${source}` };
+  return {
+    spec,
+    zone,
+    understood: `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - clock.nowMs())}; about ${span(work.ms)} of work${source}`,
+  };
 }
 
-async function workOf(session: Session, text: string | undefined, name: string, ask: Ask): Promise<{ ms: number; source: JobSpec['workSource']; runs: number }> {
+async function workOf(
+  session: Session,
+  text: string | undefined,
+  name: string,
+  ask: Ask,
+): Promise<{ ms: number; source: JobSpec['workSource']; runs: number }> {
   if (text !== undefined) return { ms: parseLength(text, 'duration'), source: 'user', runs: 0 };
   const known = await session.queue.records.medianDurationMs(name);
   if (known !== null) return { ms: known.medianMs, source: 'median-of-finished', runs: known.runs };
-  const typed = await answer(ask, 'How long does one undisturbed run take (for example 2h30m)? ', `--duration is missing, and no run of "${name}" has finished yet to learn from.`, 'Add it: --duration 2h30m');
+  const typed = await answer(
+    ask,
+    'How long does one undisturbed run take (for example 2h30m)? ',
+    `--duration is missing, and no run of "${name}" has finished yet to learn from.`,
+    'Add it: --duration 2h30m',
+  );
   return { ms: parseLength(typed, 'duration'), source: 'user', runs: 0 };
 }
 

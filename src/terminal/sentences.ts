@@ -11,7 +11,10 @@ export function planSentence(offer: Quote, nowMs: number, zone: string): string 
   const { plan } = offer;
   const at = plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
   const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
-  const full = offer.onDemandCostUsd === null ? '' : ` instead of ${usd(offer.onDemandCostUsd)} on demand now (${percent(plan.expectedCostUsd, offer.onDemandCostUsd)})`;
+  const full =
+    offer.onDemandCostUsd === null
+      ? ''
+      : ` instead of ${usd(offer.onDemandCostUsd)} on demand now (${percent(plan.expectedCostUsd, offer.onDemandCostUsd)})`;
   return `plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${full} and ${grams(plan.expectedCarbonGrams)}; latest start ${short(offer.latestStartMs, nowMs, zone)}`;
 }
 

@@ -25,7 +25,9 @@ export function parseDeadline(text: string, nowMs: number, zone: string): number
   if (!now.isValid) throw new NerveError('usage', `"${zone}" is not a time zone.`, { hint: 'Use a name like Europe/Paris.' });
   const atMs = read(text.trim(), now);
   if (atMs <= nowMs) {
-    throw new NerveError('usage', `The deadline "${text}" is in the past: ${written(atMs, zone)}; it is now ${written(nowMs, zone)}.`, { hint: EXAMPLES });
+    throw new NerveError('usage', `The deadline "${text}" is in the past: ${written(atMs, zone)}; it is now ${written(nowMs, zone)}.`, {
+      hint: EXAMPLES,
+    });
   }
   return atMs;
 }
@@ -74,7 +76,8 @@ function readClock(clock: string, text: string): { hour: number; minute: number 
     if (clock === 'midnight') throw unreadable(text, '"midnight" may be either end of that day; write 00:00 or 24:00 as a date and time');
     throw unreadable(text, `"${clock}" is not a time of day`);
   }
-  if (m === undefined && half === undefined) throw unreadable(text, `"${clock}" may be morning or evening; write ${clock.padStart(2, '0')}:00, ${clock}am or ${clock}pm`);
+  if (m === undefined && half === undefined)
+    throw unreadable(text, `"${clock}" may be morning or evening; write ${clock.padStart(2, '0')}:00, ${clock}am or ${clock}pm`);
   const hour = Number(h);
   const minute = Number(m ?? 0);
   if (minute > 59 || hour > 23 || (half !== undefined && (hour < 1 || hour > 12))) throw unreadable(text, `"${clock}" is not a time of day`);
@@ -86,11 +89,13 @@ function readClock(clock: string, text: string): { hour: number; minute: number 
 function local(day: DateTime, hour: number, minute: number, text: string, second = 0): DateTime {
   const at = day.set({ hour, minute, second, millisecond: 0 });
   if (at.hour !== hour || at.minute !== minute) throw unreadable(text, 'that time is skipped that night, when clocks go forward');
-  if (at.getPossibleOffsets().length > 1) throw unreadable(text, 'that time comes twice that night, when clocks go back; add an offset such as +01:00');
+  if (at.getPossibleOffsets().length > 1)
+    throw unreadable(text, 'that time comes twice that night, when clocks go back; add an offset such as +01:00');
   return at;
 }
 
-const unreadable = (text: string, why: string): NerveError => new NerveError('usage', `Cannot read the deadline "${text}": ${why}.`, { hint: EXAMPLES });
+const unreadable = (text: string, why: string): NerveError =>
+  new NerveError('usage', `Cannot read the deadline "${text}": ${why}.`, { hint: EXAMPLES });
 
 /** `Wed 25 Nov 2026 08:00 (Europe/Paris)`. */
 export function written(atMs: number, zone: string): string {

@@ -10,7 +10,9 @@ export default class ConfigShow extends NerveCommand {
     const { table } = await import('../../terminal/figures.ts');
     const { config, sources, paths } = where(flags);
     const settings = Object.entries(config).flatMap(([room, value]): [string, unknown][] =>
-      typeof value === 'object' && value !== null ? Object.entries(value).map(([key, inner]): [string, unknown] => [`${room}.${key}`, inner]) : [[room, value]],
+      typeof value === 'object' && value !== null
+        ? Object.entries(value).map(([key, inner]): [string, unknown] => [`${room}.${key}`, inner])
+        : [[room, value]],
     );
     this.log(table([['SETTING', 'VALUE', 'FROM'], ...settings.map(([name, value]) => [name, JSON.stringify(value), sources[name] ?? 'default'])]));
     this.log(`\nstate folder  ${paths.state}`);
