@@ -1,0 +1,114 @@
+"""Checkpoints on S3 through boto3. Exclusive creation is `PutObject` with `If-None-Match: *` (412 or 409: somebody was first)."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional, cast
+
+from .errors import CheckpointError, StorageError
+from .storage import HashingWriter, Steps, Written
+
+_TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_ABSENT = {"NoSuchKey", "404", "NotFound"}
+
+
+class S3Store:
+    poll_seconds = 1.0
+    watch_seconds = 30.0  # each look is a LIST request
+
+    def __init__(self, bucket: str, prefix: str, client: Optional[Any] = None) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self.place = f"s3://{bucket}/{prefix}"
+        self._client = client if client is not None else _client()
+
+    def names(self, folder: str) -> List[str]:
+        prefix = f"{self._prefix}{folder}/"
+        found: List[str] = []
+        with _errors("cannot list checkpoints", self.place):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
+            for page in pages:
+                found += [item["Key"][len(prefix) :] for item in page.get("Contents", [])]
+                found += [item["Prefix"][len(prefix) :].rstrip("/") for item in page.get("CommonPrefixes", [])]
+        return found
+
+    def read(self, name: str, limit: int) -> Optional[bytes]:
+        with _errors("cannot read a checkpoint", self.place):
+            try:
+                body = self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
+            except Exception as error:
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+            return cast(bytes, body.read(limit + 1))
+
+    def create(self, name: str, data: bytes) -> Steps[bool]:
+        yield
+        with _errors("cannot seal a checkpoint", self.place):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data, IfNoneMatch="*", ContentType="application/json")
+                return True
+            except Exception as error:
+                if _code(error) in _TAKEN:
+                    return False
+                raise
+
+    def write(self, name: str, fill: Callable[[HashingWriter], None], check: Callable[[], None]) -> Written:
+        with tempfile.TemporaryFile() as file:
+            written = HashingWriter(cast(BinaryIO, file), check).fill(fill)
+            file.seek(0)
+            with _errors("cannot write a checkpoint", self.place):
+                self._client.upload_fileobj(file, self._bucket, self._key(name), Callback=lambda _sent: check())
+                stored = self._client.head_object(Bucket=self._bucket, Key=self._key(name))["ContentLength"]
+        if stored != written.bytes:
+            raise StorageError("cannot write a checkpoint", f"{self.place} holds {stored} of {written.bytes} bytes of {name}", "Nothing was sealed; the next save tries again")
+        return written
+
+    def open(self, name: str) -> Optional[BinaryIO]:
+        file = tempfile.TemporaryFile()
+        with _errors("cannot read a checkpoint", self.place):
+            try:
+                self._client.download_fileobj(self._bucket, self._key(name), file)
+            except Exception as error:
+                file.close()
+                if _code(error) in _ABSENT:
+                    return None
+                raise
+        file.seek(0)
+        return cast(BinaryIO, file)
+
+    def delete_folder(self, folder: str) -> None:
+        prefix = f"{self._prefix}{folder}/"
+        with _errors("cannot delete an old checkpoint", self.place):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
+                if keys:
+                    self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True})
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+
+def _client() -> Any:
+    try:
+        import boto3
+    except ImportError as error:
+        raise CheckpointError("cannot open an s3:// checkpoint folder", "boto3 is not installed", "Run: pip install 'boto3>=1.36'") from error
+    return boto3.client("s3")
+
+
+def _code(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+@contextmanager
+def _errors(what: str, place: str) -> Iterator[None]:
+    """botocore and s3transfer errors become StorageError; our own pass."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("botocore", "boto3", "s3transfer") and not isinstance(error, OSError):
+            raise
+        raise StorageError(what, f"{place}: {error}", "Check the bucket, the credentials and their rights (s3:GetObject, PutObject, ListBucket, DeleteObject)") from error
