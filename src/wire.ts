@@ -15,11 +15,14 @@ import { NerveError } from './engine/errors.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
-import type { Weather } from './adapters/local/weather.ts';
 import type { Clock, Log, Market } from './ports.ts';
 import type { OpenQueue } from './queue/open.ts';
 
+export { chance } from './adapters/local/chance.ts';
 export type { LocalCluster } from './adapters/local/supervisor.ts';
+
+/** Where the runnable examples are: beside src/ in a checkout, beside dist/ in an installed package. */
+export const examplesDir = (): string => join(dirname(fileURLToPath(import.meta.url)), '..', 'examples');
 
 /** What a command works with: one target, opened. */
 export interface Session {
@@ -67,15 +70,16 @@ export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'so
   const clock = clockFrom(info.clock);
   const [{ openQueue }, { cloudClient }] = await Promise.all([import('./queue/open.ts'), import('./adapters/local/cloud-client.ts')]);
   const { simulatedMarket } = await import('./adapters/local/market.ts');
+  const cloud = cloudClient(info.cloudSocket);
   const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'fail-fast', clock, log: silentLog });
   return {
     target: 'local',
     label: info.clock.speed === 1 ? 'this machine (simulated market)' : `this machine (simulated market, clock x${info.clock.speed})`,
     clock,
-    market: simulatedMarket(info.weather, clock),
+    market: simulatedMarket(() => cloud.weather({}), clock),
     settings: engineSettings(config, info.clock.speed),
     queue,
-    cloud: cloudClient(info.cloudSocket),
+    cloud,
     paths,
     config,
     keepEnvironment: async (jobId) => (await import('./adapters/local/job-files.ts')).keepEnvironment(paths, jobId, environment()),
@@ -86,7 +90,7 @@ export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'so
 
 export interface UpOptions {
   readonly speed: number;
-  readonly weather: Weather;
+  readonly seed: string;
   readonly virtualStartMs: number | null;
   readonly log: Log;
   /** State folder of its own (the demo); null: the user's. */
@@ -136,7 +140,7 @@ export async function startUp(options: UpOptions): Promise<LocalCluster> {
     jobs: paths,
     speed,
     virtualStartMs: options.virtualStartMs,
-    weather: options.weather,
+    seed: options.seed,
     noticeRealMs: timing.noticeRealMs,
     graceRealMs: timing.graceRealMs,
     redis,
@@ -166,9 +170,10 @@ export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<vo
   ]);
   const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'wait', clock, log });
   const { records, alarms, leadership } = queue;
+  const cloud = cloudClient(info.cloudSocket);
   const timing = timingFor(info.clock.speed);
   await runWorker(
-    { records, alarms, leadership, cluster: localCluster(cloudClient(info.cloudSocket)), market: simulatedMarket(info.weather, clock), clock, log },
+    { records, alarms, leadership, cluster: localCluster(cloud), market: simulatedMarket(() => cloud.weather({}), clock), clock, log },
     { settings: engineSettings(at.config, info.clock.speed), sweepRealMs: timing.sweepRealMs, marketTickRealMs: timing.marketTickRealMs },
     signal,
   );

@@ -28,7 +28,7 @@ export default class Up extends NerveCommand {
       config,
       paths,
       speed: flags.speed,
-      weather: { seed: flags.seed, droughtFromMs: null },
+      seed: flags.seed,
       virtualStartMs: null,
       log: createFileLog(paths),
     });

@@ -6,7 +6,6 @@ import type { CapacityType } from './job.ts';
 import { outlook } from './objective.ts';
 import type { JobEvent, JobRecord, UsageSegment } from './record.ts';
 import type { MarketView, ObservedAttempt } from './snapshot.ts';
-import { startOverheadMs } from './slack.ts';
 import type { EngineSettings } from './snapshot.ts';
 
 export interface UsageAsk {
@@ -43,7 +42,10 @@ export async function withUsage(
         (a, b) => a.objectiveUsdPerHour - b.objectiveUsdPerHour,
       )[0];
       const fromMs = state.spec.submittedAtMs;
-      const toMs = fromMs + event.usefulWorkMs + startOverheadMs(state, settings);
+      // As long as a start took this job itself. Where no resume point was ever seen, the start is part of the work already.
+      const ran = state.attempts.some((a) => a.resumed !== null);
+      const overheadMs = ran ? (state.measuredStartOverheadMs ?? settings.startOverheadMs) : 0;
+      const toMs = fromMs + event.usefulWorkMs + overheadMs;
       const counterfactual =
         choice === undefined
           ? null

@@ -171,9 +171,11 @@ function ending(
 }
 
 /** What an uninterrupted run would have taken: time past resume points, less what was lost or idle after a final seal. */
-export function usefulWorkMs(state: JobState): number {
+function usefulWorkMs(state: JobState): number {
   return state.attempts.reduce((total, a) => {
-    if (a.resumed === null || a.ended === null) return total;
+    if (a.ended === null) return total;
+    // A program that does not speak the checkpoint contract: its start is its resume point.
+    if (a.resumed === null) return a.ended.cause === 'succeeded' ? total + a.ended.atMs - a.launchedAtMs : total;
     const sealedAtMs = a.ended.cause !== 'succeeded' && a.lastCheckpoint?.final === true ? a.lastCheckpoint.sealedAtMs : a.ended.atMs;
     return total + Math.max(0, Math.min(sealedAtMs, a.ended.atMs) - a.resumed.atMs - a.ended.lostWorkMs);
   }, 0);

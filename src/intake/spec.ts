@@ -56,11 +56,11 @@ export function buildSpec(input: SpecInput): JobSpec {
 
 /** Runs of one name teach Nerve how long the next one takes: by default the script's name, else the program's. */
 export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'name'>, command: readonly string[]): string {
-  const script = command.slice(1).find((word) => !word.startsWith('-'));
-  return flags.name ?? file.name ?? basename(script ?? command[0] ?? 'job').replace(/\.\w+$/, '');
+  const words = command.filter((word) => !word.startsWith('-') && !/\s/.test(word));
+  return flags.name ?? file.name ?? basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
 }
 
 function checkpointUri(uri: string): string {
-  if (/^s3:\/\/[^/]+/.test(uri) || /^file:\/\/\//.test(uri)) return uri.replace(/\/+$/, '');
+  if (/^s3:\/\/[^/]+/.test(uri) || uri.startsWith('file:///')) return uri.replace(/\/+$/, '');
   throw new NerveError('usage', `"${uri}" is no checkpoint place.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
 }

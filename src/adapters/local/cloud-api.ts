@@ -6,6 +6,7 @@ import type { StopRequest } from '../../engine/record.ts';
 import type { NodeNotice, ObservedAttempt } from '../../engine/snapshot.ts';
 import type { AttemptAnnotations, LaunchAsk } from '../../ports.ts';
 import type { ProcessIdentity } from '../process/identity.ts';
+import type { Weather } from './weather.ts';
 
 /** An attempt as its node sees it: what to start, and with what. */
 export interface AssignedAttempt {
@@ -23,8 +24,8 @@ export interface NodeMarks {
   readonly cordonedBy?: string | null;
 }
 
-/** `notice`: two minutes' notice, as the cloud gives it. `vanish`: the machine dies without a word. */
-export type Disturbance = 'notice' | 'rebalance' | 'vanish';
+/** `notice`: two minutes' notice, as the cloud gives it. `vanish`: the machine dies without a word. `drought`: that, and no spot anywhere from now on. */
+export type Disturbance = 'notice' | 'rebalance' | 'vanish' | 'drought';
 
 export interface CloudApi {
   // the worker's side
@@ -41,6 +42,8 @@ export interface CloudApi {
   annotateAttempt(ask: { readonly name: string; readonly annotations: AttemptAnnotations }): Promise<null>;
   started(ask: { readonly name: string; readonly process: ProcessIdentity }): Promise<null>;
   ended(ask: { readonly name: string; readonly exitCode: number | null; readonly logTail: string | null }): Promise<null>;
+  /** The simulated market's parameters: prices and capacity follow from them and the clock. */
+  weather(ask: Record<string, never>): Promise<Weather>;
   // the experimenter's side
   disturb(ask: { readonly jobId: JobId; readonly kind: Disturbance }): Promise<{ readonly node: string }>;
   shutDown(ask: Record<string, never>): Promise<null>;

@@ -22,6 +22,7 @@ export function cloudClient(socketPath: string): CloudApi {
     annotateAttempt: call('annotateAttempt'),
     started: call('started'),
     ended: call('ended'),
+    weather: call('weather'),
     disturb: call('disturb'),
     shutDown: call('shutDown'),
   };

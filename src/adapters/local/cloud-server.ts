@@ -62,6 +62,7 @@ const METHODS = [
   'annotateAttempt',
   'started',
   'ended',
+  'weather',
   'disturb',
   'shutDown',
 ] as const satisfies readonly (keyof CloudApi)[];

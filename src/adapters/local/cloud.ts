@@ -12,6 +12,7 @@ import type { ObservedAttempt, ObservedNode } from '../../engine/snapshot.ts';
 import type { Clock, LaunchAsk, Log } from '../../ports.ts';
 import { type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import type { AssignedAttempt, CloudApi, NodeMarks } from './cloud-api.ts';
+import { onDemandUsdPerHour, spotAvailable, spotUsdPerHour, type Weather } from './weather.ts';
 
 export interface CloudNode extends Omit<ObservedNode, 'ready'> {
   readonly createdAtMs: number;
@@ -32,6 +33,7 @@ export interface CloudAttempt {
 }
 
 export interface CloudState {
+  readonly weather: Weather;
   readonly nodes: Readonly<Record<string, CloudNode>>;
   readonly attempts: Readonly<Record<string, CloudAttempt>>;
 }
@@ -42,8 +44,6 @@ export interface CloudOptions {
   readonly noticeRealMs: number;
   readonly state: CloudState;
   readonly save: (state: CloudState) => void;
-  readonly available: (zone: string, instanceType: string, capacityType: Placement['capacityType']) => boolean;
-  readonly priceUsdPerHour: (placement: Omit<Placement, 'priceUsdPerHour'>) => number;
   readonly freePort: () => Promise<number>;
   readonly onNode: (node: CloudNode) => void;
   /** The machine is gone: `taken` by the cloud (kill at once), or given back. */
@@ -64,10 +64,11 @@ export function createCloud(options: CloudOptions): Cloud {
   const { clock, log } = options;
   const nodes = new Map(Object.entries(options.state.nodes));
   const attempts = new Map(Object.entries(options.state.attempts));
+  let weather = options.state.weather;
   const changed: JobId[] = [];
   const waiting = new Set<() => void>();
 
-  const state = (): CloudState => ({ nodes: Object.fromEntries(nodes), attempts: Object.fromEntries(attempts) });
+  const state = (): CloudState => ({ weather, nodes: Object.fromEntries(nodes), attempts: Object.fromEntries(attempts) });
   const commit = (jobId: JobId | null): void => {
     options.save(state());
     if (jobId === null) return;
@@ -95,9 +96,12 @@ export function createCloud(options: CloudOptions): Cloud {
   const attemptOn = (node: string): CloudAttempt | undefined =>
     [...attempts.values()].find((a) => a.seen.nodeName === node && a.seen.endedAtMs === null);
 
+  const available = ({ zone, instanceType, capacityType }: Omit<Placement, 'priceUsdPerHour'>): boolean =>
+    capacityType === 'on-demand' || spotAvailable(weather, zone, instanceType, clock.nowMs());
+
   function tryPlace(attempt: CloudAttempt): void {
     const { name, jobId } = attempt.seen;
-    const choice = attempt.ranked.find((p) => options.available(p.zone, p.instanceType, p.capacityType));
+    const choice = attempt.ranked.find((p) => available(p));
     if (choice === undefined) {
       if (attempt.seen.unschedulableSinceMs === null) {
         patch(name, { unschedulableSinceMs: clock.nowMs() });
@@ -120,7 +124,7 @@ export function createCloud(options: CloudOptions): Cloud {
       rebalanceRealMs: null,
     };
     nodes.set(nodeName, node);
-    const priceUsdPerHour = options.priceUsdPerHour(choice);
+    const priceUsdPerHour = (capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, clock.nowMs()) : null) ?? onDemandUsdPerHour(instanceType) ?? 0;
     patch(name, { zone, instanceType, capacityType, priceUsdPerHour, nodeName, placedAtMs: clock.nowMs(), unschedulableSinceMs: null });
     commit(jobId);
     log.info({ attempt: name, node: nodeName, zone, capacityType }, 'placed');
@@ -277,10 +281,12 @@ export function createCloud(options: CloudOptions): Cloud {
       const node = attempt === undefined ? undefined : nodes.get(attempt.seen.nodeName ?? '');
       if (node === undefined)
         throw new NerveError('not-found', `Job ${jobId} runs on no node now.`, { hint: 'Only a running job can be interrupted.' });
-      if (kind === 'vanish') take(node);
+      if (kind === 'drought') weather = { ...weather, droughtFromMs: clock.nowMs() };
+      if (kind === 'vanish' || kind === 'drought') take(node);
       else disturbNode(node, kind);
       return { node: node.name };
     },
+    weather: async () => weather,
     shutDown: async () => {
       options.onShutDown();
       return null;
@@ -307,7 +313,7 @@ export function createCloud(options: CloudOptions): Cloud {
       for (const node of nodes.values()) {
         if (node.noticeEndsRealMs !== null && clock.realNowMs() >= node.noticeEndsRealMs) take(node);
         else if (attemptOn(node.name) === undefined) giveBack(node);
-        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !options.available(node.zone, node.instanceType, 'spot'))
+        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !available(node))
           disturbNode(node, 'notice');
       }
     },

@@ -55,7 +55,7 @@ async function tend(options: KubeletOptions, attempt: AssignedAttempt, termAtRea
     const started = await start(options, attempt, dir);
     if (started !== null) {
       await cloud.started({ name, process: started });
-      log.info({ attempt: name, pid: started.pid }, 'started');
+      log.info({ attempt: name, process: started.pid }, 'started');
     } else if (readExit(dir) !== null) await cloud.ended({ name, exitCode: readExit(dir), logTail: tail(join(dir, 'log')) });
     return;
   }
@@ -119,7 +119,7 @@ function readNumber(path: string): number | null {
 }
 
 /** The last 2 kB of a file. */
-export function tail(path: string): string | null {
+function tail(path: string): string | null {
   try {
     const { size } = statSync(path);
     const from = Math.max(0, size - LOG_TAIL_BYTES);

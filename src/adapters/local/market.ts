@@ -10,23 +10,25 @@ const HOUR_MS = 3_600_000;
 const HISTORY_MS = 7 * 24 * HOUR_MS;
 const HISTORY_STEP_MS = HOUR_MS / 2;
 
-export const SIMULATED_PARTS = ['prices', 'availability', 'carbon'] as const;
+const SIMULATED_PARTS = ['prices', 'availability', 'carbon'] as const;
 
-export function simulatedMarket(weather: Weather, clock: Clock): Market {
+/** `weather`: asked for each time, because a drought may begin. */
+export function simulatedMarket(weather: () => Promise<Weather>, clock: Clock): Market {
   // A view is good for the price step it was made in: the engine caches what it derives from one.
-  let cached: { readonly step: number; readonly view: MarketView } | null = null;
+  let cached: { readonly key: string; readonly view: MarketView } | null = null;
   return {
     view: async () => {
       const nowMs = clock.nowMs();
-      const step = Math.floor(nowMs / STEP_MS);
-      if (cached?.step !== step) cached = { step, view: viewAt(weather, nowMs) };
+      const now = await weather();
+      const key = `${Math.floor(nowMs / STEP_MS)} ${now.seed} ${now.droughtFromMs}`;
+      if (cached?.key !== key) cached = { key, view: viewAt(now, nowMs) };
       return cached.view;
     },
-    meter: async (ask) => usage(weather, ask),
+    meter: async (ask) => usage(await weather(), ask),
   };
 }
 
-export function viewAt(weather: Weather, nowMs: number): MarketView {
+function viewAt(weather: Weather, nowMs: number): MarketView {
   const startMs = Math.floor(nowMs / HISTORY_STEP_MS) * HISTORY_STEP_MS - HISTORY_MS;
   const series = (value: (atMs: number) => number) => ({
     startMs,

@@ -18,7 +18,7 @@ import { serveCloud } from './cloud-server.ts';
 import { type ImdsServer, startImds } from './imds-server.ts';
 import { forgetEnvironment, type JobPaths } from './job-files.ts';
 import { lock, readJson, type UpInfo, writeJson, writeUp } from './up-file.ts';
-import { onDemandUsdPerHour, REGION, spotAvailable, spotUsdPerHour, type Weather } from './weather.ts';
+import { REGION } from './weather.ts';
 
 export interface SupervisorOptions {
   readonly upFile: string;
@@ -31,7 +31,8 @@ export interface SupervisorOptions {
   readonly speed: number;
   /** Where the virtual clock starts; null: where it was left, or now. */
   readonly virtualStartMs: number | null;
-  readonly weather: Weather;
+  /** Of the simulated market. */
+  readonly seed: string;
   readonly noticeRealMs: number;
   /** SIGTERM to SIGKILL for training processes. */
   readonly graceRealMs: number;
@@ -64,7 +65,7 @@ interface SavedClock {
 
 /** @throws NerveError `refused` when another one runs. */
 export async function startLocalCluster(options: SupervisorOptions): Promise<LocalCluster> {
-  const { upFile, clusterDir, log, weather } = options;
+  const { upFile, clusterDir, log } = options;
   const held = lock(upFile);
   mkdirSync(clusterDir, { recursive: true, mode: 0o700 });
   const childrenFile = join(clusterDir, 'children.json');
@@ -78,7 +79,8 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
       speed: options.speed,
     };
     const clock = clockFrom(anchors);
-    const before = readJson<CloudState>(stateFile) ?? { nodes: {}, attempts: {} };
+    const kept = readJson<CloudState>(stateFile) ?? { nodes: {}, attempts: {} };
+    const before: CloudState = { ...kept, weather: { seed: options.seed, droughtFromMs: null } };
     const endedLeftovers = (await endLeftovers(childrenFile)) + (await endTraining(before, options.graceRealMs));
     const children = supervise(childrenFile, options.logsDir, log);
     const imds = new Map<string, ImdsServer>();
@@ -93,9 +95,6 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
       noticeRealMs: options.noticeRealMs,
       state: before,
       save: (state) => writeJson(stateFile, state),
-      available: (zone, instanceType, capacityType) => capacityType === 'on-demand' || spotAvailable(weather, zone, instanceType, clock.nowMs()),
-      priceUsdPerHour: ({ zone, instanceType, capacityType }) =>
-        (capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, clock.nowMs()) : null) ?? onDemandUsdPerHour(instanceType) ?? 0,
       freePort,
       onNode: (node) => void startAgent(node),
       onNodeGone: (node, taken) => {
@@ -117,7 +116,7 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
     const cloudSocket = join(socketDir, 'cloud.sock');
     const server = await serveCloud(cloud, cloudSocket);
     const me = identify(process.pid) ?? { pid: process.pid, startTime: '' };
-    const info: UpInfo = { owner: me, cloudSocket, redisUrl: redis.url, clock: anchors, weather };
+    const info: UpInfo = { owner: me, cloudSocket, redisUrl: redis.url, clock: anchors };
     writeUp(upFile, info);
     const worker: ChildSpec = { name: 'worker', command: options.workerCommand, env: options.env };
     children.start(worker);

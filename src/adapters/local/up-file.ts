@@ -7,14 +7,12 @@ import { dirname } from 'node:path';
 import { NerveError } from '../../engine/errors.ts';
 import { identify, isAlive, type ProcessIdentity } from '../process/identity.ts';
 import type { ClockAnchors } from '../system/clock.ts';
-import type { Weather } from './weather.ts';
 
 export interface UpInfo {
   readonly owner: ProcessIdentity;
   readonly cloudSocket: string;
   readonly redisUrl: string;
   readonly clock: ClockAnchors;
-  readonly weather: Weather;
 }
 
 /** The running local cluster, or null. */

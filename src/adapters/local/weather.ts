@@ -21,7 +21,7 @@ export const TYPES: Readonly<Record<string, { readonly onDemandUsdPerHour: numbe
 
 export interface Weather {
   readonly seed: string;
-  /** From then on spot is dear and goes away for good: the bad day that Nerve must survive. Null: an ordinary day. */
+  /** From then on there is no spot anywhere: the bad day that Nerve must survive. Null: an ordinary day. */
   readonly droughtFromMs: number | null;
 }
 
@@ -90,16 +90,12 @@ export function spotUsdPerHour(weather: Weather, zone: string, instanceType: str
   if (type === undefined || share === undefined) return null;
   const { seed } = weather;
   const step = Math.floor(atMs / STEP_MS);
-  if (weather.droughtFromMs !== null && atMs >= weather.droughtFromMs - DEAR_BEFORE_DROUGHT_MS) {
-    return type.onDemandUsdPerHour * (0.955 + 0.03 * chance(seed, 'dear', zone, instanceType));
-  }
   const place = share * (0.88 + 0.24 * chance(seed, 'place', zone, instanceType));
   const noise = 0.98 + 0.04 * chance(seed, 'price', zone, instanceType, step);
   const usd = type.onDemandUsdPerHour * place * noise * shape(SPOT_DAY, hourOf(step * STEP_MS - shiftHours(seed) * HOUR_MS));
   return Math.round(usd * 1e4) / 1e4;
 }
 
-const DEAR_BEFORE_DROUGHT_MS = 48 * HOUR_MS;
 const OUTAGE_BLOCK_MS = 6 * HOUR_MS;
 const OUTAGE_CHANCE = 0.02;
 
