@@ -53,7 +53,8 @@ export function vitestResult(report: string | null, exitCode: number): Result {
 export function unittestResult(text: string, exitCode: number): Result {
   const ran = /^Ran (\d+) tests? in /m.exec(text);
   const closing = /^(?:OK|FAILED)(?: \((.*)\))?\s*$/m.exec(text);
-  if (ran === null || closing === null) return { passed: 0, failed: 1, skipped: [] };
+  // Python 3.11 calls finding nothing OK.
+  if (ran === null || closing === null || Number(ran[1]) === 0) return { passed: 0, failed: 1, skipped: [] };
   const named = new Map((closing[1] ?? '').split(', ').map((pair) => [pair.split('=')[0] ?? '', Number(pair.split('=')[1] ?? 0)]));
   const count = (name: string): number => named.get(name) ?? 0;
   const failed = count('failures') + count('errors') + count('unexpected successes');

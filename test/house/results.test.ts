@@ -55,6 +55,7 @@ describe('counting unittest', () => {
 
   it('counts finding no test at all as failed', () => {
     expect(unittestResult('Ran 0 tests in 0.000s\n\nNO TESTS RAN\n', 5)).toMatchObject({ passed: 0, failed: 1 });
+    expect(unittestResult('Ran 0 tests in 0.000s\n\nOK\n', 0)).toMatchObject({ passed: 0, failed: 1 });
   });
 });
 
