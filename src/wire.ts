@@ -57,11 +57,15 @@ export function where(flags: { readonly target?: string | undefined } = {}): Whe
 /** @throws NerveError `unreachable` (exit 3) when nothing answers, naming what to do. */
 export async function openSession(at: Where): Promise<Session> {
   if (at.config.target === 'cluster') {
-    throw new NerveError('unreachable', 'This version of Nerve runs on this machine only; it has no cluster worker yet.', { hint: 'Start the local cluster with "nerve up" and leave --target out.' });
+    throw new NerveError('unreachable', 'This version of Nerve runs on this machine only; it has no cluster worker yet.', {
+      hint: 'Start the local cluster with "nerve up" and leave --target out.',
+    });
   }
   const info = readUp(at.paths.upFile);
   if (info === null) {
-    throw new NerveError('unreachable', 'Nerve does not run on this machine, and this version cannot reach a cluster yet.', { hint: 'Start it here with "nerve up" (in another terminal, or with --detach).' });
+    throw new NerveError('unreachable', 'Nerve does not run on this machine, and this version cannot reach a cluster yet.', {
+      hint: 'Start it here with "nerve up" (in another terminal, or with --detach).',
+    });
   }
   return sessionOn(info, at);
 }
@@ -117,7 +121,10 @@ export function createFileLog(paths: Paths): Log {
 }
 
 /** Redis first: one that cannot be had is found before anything starts. */
-export async function findRedis(config: Config, paths: Paths): Promise<{ readonly url: string } | { readonly program: string; readonly from: string }> {
+export async function findRedis(
+  config: Config,
+  paths: Paths,
+): Promise<{ readonly url: string } | { readonly program: string; readonly from: string }> {
   if (config.redis.url !== null) return { url: config.redis.url };
   const { findRedisServer } = await import('./adapters/redis-server/find.ts');
   const { path, from } = await findRedisServer({ cacheDir: paths.cache, pathVariable: environment()['PATH'] ?? '' });
@@ -198,7 +205,16 @@ export async function runLocalAgent(at: Where, node: string, imdsUrl: string, si
   await Promise.all([
     runAgent(ports, { pollRealMs: timing.agentPollRealMs, progressRealMs: timing.progressRealMs, uncordonAfterMs: UNCORDON_AFTER_MS }, signal),
     runKubelet(
-      { cloud, node, clock, log, paths: at.paths, pollRealMs: KUBELET_POLL_MS, graceRealMs: timing.graceRealMs, checkpointEveryRealMs: timing.checkpointEveryRealMs },
+      {
+        cloud,
+        node,
+        clock,
+        log,
+        paths: at.paths,
+        pollRealMs: KUBELET_POLL_MS,
+        graceRealMs: timing.graceRealMs,
+        checkpointEveryRealMs: timing.checkpointEveryRealMs,
+      },
       signal,
     ),
   ]);
@@ -209,6 +225,9 @@ const KUBELET_POLL_MS = 200;
 
 function needUp(paths: Paths): UpInfo {
   const info = readUp(paths.upFile);
-  if (info === null) throw new NerveError('unreachable', 'There is no running "nerve up" to work for.', { hint: 'This command is started by "nerve up"; start that.' });
+  if (info === null)
+    throw new NerveError('unreachable', 'There is no running "nerve up" to work for.', {
+      hint: 'This command is started by "nerve up"; start that.',
+    });
   return info;
 }

@@ -5,7 +5,9 @@ export default class Demo extends NerveCommand {
   static override description =
     'Watch the whole promise come true in about a minute: a real training run is held for a cheap window, interrupted, checkpointed, resumed in another zone, and accounted for.';
   static override examples = ['<%= config.bin %> demo', '<%= config.bin %> demo --seed 7', '<%= config.bin %> demo --json'];
-  static override flags = { seed: Flags.string({ default: 'nerve', description: 'seed of the simulated market; "drought": spot goes away for good' }) };
+  static override flags = {
+    seed: Flags.string({ default: 'nerve', description: 'seed of the simulated market; "drought": spot goes away for good' }),
+  };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Demo);

@@ -11,7 +11,10 @@ export default class Up extends NerveCommand {
   static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --detach', '<%= config.bin %> up --speed 600 --seed paris'];
   static override flags = {
     detach: Flags.boolean({ description: 'go to the background once it answers' }),
-    speed: Flags.custom<number>({ parse: async (text) => speedOf(text) })({ description: 'virtual seconds per real second: prices, deadlines and bills run on that clock', default: 1 }),
+    speed: Flags.custom<number>({ parse: async (text) => speedOf(text) })({
+      description: 'virtual seconds per real second: prices, deadlines and bills run on that clock',
+      default: 1,
+    }),
     seed: Flags.string({ description: 'seed of the simulated market', default: 'nerve' }),
   };
 
@@ -34,21 +37,29 @@ export default class Up extends NerveCommand {
     });
     const jobs = await countJobs(cluster, at);
     this.log(`this machine (simulated market: prices, availability, grid carbon)${flags.speed === 1 ? '' : `, clock x${flags.speed}`}`);
-    if (cluster.endedLeftovers > 0) this.log(`A killed "nerve up" had left ${cluster.endedLeftovers} processes behind; they were ended, and their jobs go on from their newest checkpoints.`);
-    this.log(`Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${jobs} live jobs go on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`);
+    if (cluster.endedLeftovers > 0)
+      this.log(
+        `A killed "nerve up" had left ${cluster.endedLeftovers} processes behind; they were ended, and their jobs go on from their newest checkpoints.`,
+      );
+    this.log(
+      `Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${jobs} live jobs go on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`,
+    );
     this.log('Ctrl-C ends it: running jobs are checkpointed, held ones stay held.');
     await Promise.race([aborted(stop), cluster.shutDownAsked]);
     this.log('Stopping: asking running jobs for a checkpoint ...');
     const live = await countJobs(cluster, at);
     const { checkpointed } = await cluster.stop();
-    this.log(`Stopped. ${checkpointed} running jobs were checkpointed, ${Math.max(0, live - checkpointed)} held jobs stay held; "nerve up" goes on with them.`);
+    this.log(
+      `Stopped. ${checkpointed} running jobs were checkpointed, ${Math.max(0, live - checkpointed)} held jobs stay held; "nerve up" goes on with them.`,
+    );
     process.exit(0);
   }
 
   private async detach(flags: { readonly speed: number; readonly seed: string }): Promise<unknown> {
     const { isUp, where } = await import('../wire.ts');
     const { paths } = where();
-    if (isUp(paths)) throw new NerveError('refused', 'Another "nerve up" of yours runs already.', { hint: 'Use it as it is, or end it with "nerve down".' });
+    if (isUp(paths))
+      throw new NerveError('refused', 'Another "nerve up" of yours runs already.', { hint: 'Use it as it is, or end it with "nerve down".' });
     const command = [...process.execArgv, process.argv[1] ?? '', 'up', '--speed', String(flags.speed), '--seed', flags.seed];
     const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
     let printed = '';
@@ -57,7 +68,8 @@ export default class Up extends NerveCommand {
     });
     const untilMs = performance.now() + DETACH_TIMEOUT_MS;
     while (!isUp(paths)) {
-      if (child.exitCode !== null || performance.now() > untilMs) throw new NerveError('fatal', `"nerve up" did not start. ${printed.trim()}`, { hint: 'Run it without --detach to see why.' });
+      if (child.exitCode !== null || performance.now() > untilMs)
+        throw new NerveError('fatal', `"nerve up" did not start. ${printed.trim()}`, { hint: 'Run it without --detach to see why.' });
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     child.stderr.destroy();

@@ -87,7 +87,12 @@ async function play(p: Play): Promise<JobRecord> {
   const { session, screen, paint, trainer } = p;
   const { clock, queue, market, settings } = session;
   const duration = `${Math.round((TRAINING_SECONDS * SPEED) / 60)}m`;
-  screen.tell(paint('plain', `${paint('quiet', '$')} nerve submit --deadline "tomorrow 8am" --duration ${duration} -- ${trainer.command.map((word) => word.split('/').at(-1)).join(' ')}`));
+  screen.tell(
+    paint(
+      'plain',
+      `${paint('quiet', '$')} nerve submit --deadline "tomorrow 8am" --duration ${duration} -- ${trainer.command.map((word) => word.split('/').at(-1)).join(' ')}`,
+    ),
+  );
   const { spec } = await prepareSpec(session, { deadline: 'tomorrow 8am', duration, 'time-zone': ZONE }, trainer.command, null);
   await session.keepEnvironment(spec.id);
   const offer = await submitJob({ records: queue.records, alarms: queue.alarms, clock }, spec, await market.view(), settings);
@@ -99,7 +104,8 @@ async function play(p: Play): Promise<JobRecord> {
   let disturbed = false;
   for (;;) {
     if (p.signal.aborted) throw new Interrupted();
-    if (performance.now() > untilMs) throw new NerveError('fatal', 'The demo took too long on this machine.', { hint: 'Try again when the machine is less busy.' });
+    if (performance.now() > untilMs)
+      throw new NerveError('fatal', 'The demo took too long on this machine.', { hint: 'Try again when the machine is less busy.' });
     const record = await queue.records.read(spec.id);
     if (record === null) throw new NerveError('fatal', 'The record of the demo job is gone.');
     for (const line of tell(record.events, told, format)) screen.tell(`${format.clock(line.atMs)}  ${paint(line.mark, line.text)}`);
@@ -129,10 +135,19 @@ async function stepOf({ cloud }: Session, jobId: string): Promise<number | null>
   return running?.progress?.step ?? null;
 }
 
-async function frame({ session, trainer, beside }: Play, state: JobState, step: number | null, sparks: { prices: number[]; grid: number[] }): Promise<Frame> {
+async function frame(
+  { session, trainer, beside }: Play,
+  state: JobState,
+  step: number | null,
+  sparks: { prices: number[]; grid: number[] },
+): Promise<Frame> {
   const nowMs = session.clock.nowMs();
   const view = await session.market.view();
-  const best = Math.min(...view.offerings.filter((o) => o.capacityType === 'spot' && o.available && state.spec.instanceTypes.includes(o.instanceType)).map((o) => o.priceUsdPerHour));
+  const best = Math.min(
+    ...view.offerings
+      .filter((o) => o.capacityType === 'spot' && o.available && state.spec.instanceTypes.includes(o.instanceType))
+      .map((o) => o.priceUsdPerHour),
+  );
   sparks.prices.push(best);
   sparks.grid.push(view.carbon.gramsPerKwh);
   const newest = state.attempts.at(-1);
@@ -141,7 +156,8 @@ async function frame({ session, trainer, beside }: Play, state: JobState, step: 
   return {
     clock: short(nowMs, nowMs, ZONE),
     state: state.phase === 'held' ? heldText(state, nowMs) : `${state.phase}${place}${step === null ? '' : `, step ${step} of ${trainer.steps}`}`,
-    done: state.phase === 'held' && state.attempts.length === 0 ? fractionHeld(state, nowMs) : (step ?? state.lastCheckpoint?.step ?? 0) / trainer.steps,
+    done:
+      state.phase === 'held' && state.attempts.length === 0 ? fractionHeld(state, nowMs) : (step ?? state.lastCheckpoint?.step ?? 0) / trainer.steps,
     priceUsdPerHour: thin(sparks.prices),
     gramsPerKwh: thin(sparks.grid),
     beside: `the same training, uninterrupted, for the proof: ${beside.child.exitCode === null ? `step ${steps} of ${trainer.steps}` : 'done'}`,
@@ -154,7 +170,9 @@ const thin = (values: readonly number[]): readonly number[] => values.filter((_,
 function heldText(state: JobState, nowMs: number): string {
   const plan = state.plan;
   if (plan === null) return 'held';
-  return state.heldWhy === 'window' ? `held until about ${short(plan.startMs, nowMs, ZONE)}` : `held: no spot capacity; on demand at ${short(plan.latestStartMs, nowMs, ZONE)} at the latest`;
+  return state.heldWhy === 'window'
+    ? `held until about ${short(plan.startMs, nowMs, ZONE)}`
+    : `held: no spot capacity; on demand at ${short(plan.latestStartMs, nowMs, ZONE)} at the latest`;
 }
 
 function fractionHeld(state: JobState, nowMs: number): number | null {

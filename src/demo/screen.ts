@@ -71,7 +71,8 @@ function plainScreen(stream: NodeJS.WriteStream): Screen {
   return {
     tell: write,
     draw: (frame) => {
-      if (performance.now() - toldAtMs > QUIET_MS) write(`       ${frame.clock}  ${frame.state}${frame.done === null ? '' : ` (${Math.round(frame.done * 100)} %)`}`);
+      if (performance.now() - toldAtMs > QUIET_MS)
+        write(`       ${frame.clock}  ${frame.state}${frame.done === null ? '' : ` (${Math.round(frame.done * 100)} %)`}`);
     },
     close: () => undefined,
   };

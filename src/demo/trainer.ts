@@ -38,7 +38,10 @@ export async function findTrainer(examplesDir: string, seconds: number): Promise
   const script = join(examplesDir, `train_${name}.py`);
   const calibrated = await run('python3', [script, '--calibrate', String(seconds)], { timeout: 60_000 }).catch((cause: unknown) => {
     const printed = cause instanceof Error ? (cause.message.trim().split('\n').at(-1) ?? '') : String(cause);
-    throw new NerveError('fatal', `The trainer ${script} does not run: ${printed}`, { cause, hint: 'Run it by hand to see why: python3 examples/train_stdlib.py --steps 10' });
+    throw new NerveError('fatal', `The trainer ${script} does not run: ${printed}`, {
+      cause,
+      hint: 'Run it by hand to see why: python3 examples/train_stdlib.py --steps 10',
+    });
   });
   const steps = Number.parseInt(calibrated.stdout, 10);
   return { name, steps, command: ['python3', script, '--steps', String(steps)] };

@@ -124,7 +124,8 @@ export function createCloud(options: CloudOptions): Cloud {
       rebalanceRealMs: null,
     };
     nodes.set(nodeName, node);
-    const priceUsdPerHour = (capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, clock.nowMs()) : null) ?? onDemandUsdPerHour(instanceType) ?? 0;
+    const priceUsdPerHour =
+      (capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, clock.nowMs()) : null) ?? onDemandUsdPerHour(instanceType) ?? 0;
     patch(name, { zone, instanceType, capacityType, priceUsdPerHour, nodeName, placedAtMs: clock.nowMs(), unschedulableSinceMs: null });
     commit(jobId);
     log.info({ attempt: name, node: nodeName, zone, capacityType }, 'placed');
@@ -313,8 +314,7 @@ export function createCloud(options: CloudOptions): Cloud {
       for (const node of nodes.values()) {
         if (node.noticeEndsRealMs !== null && clock.realNowMs() >= node.noticeEndsRealMs) take(node);
         else if (attemptOn(node.name) === undefined) giveBack(node);
-        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !available(node))
-          disturbNode(node, 'notice');
+        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !available(node)) disturbNode(node, 'notice');
       }
     },
     loseEverything: () => {
