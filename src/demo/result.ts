@@ -64,7 +64,7 @@ export function demoResult(record: JobRecord, facts: DemoFacts): DemoResult {
 }
 
 /** The step sealed on the first notice, and the step at which the next attempt went on. */
-export function firstHandover(events: readonly JobEvent[]): { checkpointStep: number | null; resumedStep: number | null } {
+function firstHandover(events: readonly JobEvent[]): { checkpointStep: number | null; resumedStep: number | null } {
   const noticed = events.find((event) => event.type === 'noticed');
   if (noticed?.type !== 'noticed') return { checkpointStep: null, resumedStep: null };
   const sealed = events.find((event) => event.type === 'checkpointed' && event.attempt === noticed.attempt && event.checkpoint.final);

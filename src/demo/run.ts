@@ -20,7 +20,7 @@ import type { Frame, Screen } from './screen.ts';
 import { type StoryLine, tell } from './story.ts';
 import { type Beside, finalHash, findTrainer, startBeside, type Trainer } from './trainer.ts';
 
-export const ZONE = 'Europe/Paris';
+const ZONE = 'Europe/Paris';
 const SPEED = 600;
 /** 18:00 in Paris, a day before the deadline "tomorrow 8am". */
 const START_MS = Date.parse('2026-11-24T18:00:00+01:00');
@@ -28,7 +28,7 @@ const TRAINING_SECONDS = 16;
 const POLL_MS = 150;
 const GIVE_UP_MS = 150_000;
 /** This seed's machine vanishes without notice, and spot stays away for good. */
-export const DROUGHT_SEED = 'drought';
+const DROUGHT_SEED = 'drought';
 
 export interface DemoOptions {
   readonly seed: string;

@@ -24,7 +24,7 @@ const BAR_WIDTH = 28;
 const SPARK_WIDTH = 24;
 const QUIET_MS = 2500;
 
-export function lines(frame: Frame): readonly string[] {
+function lines(frame: Frame): readonly string[] {
   const last = (values: readonly number[]): number => values.at(-1) ?? Number.NaN;
   return [
     `${frame.clock}  ${bar(frame.done)}  ${frame.state}`,
