@@ -21,7 +21,7 @@ export function nextMoveAtMs(state: Pick<JobState, 'moves'>, settings: EngineSet
   return oldestBlocking === undefined ? nowMs : oldestBlocking.atMs + settings.moveWindowMs + 1;
 }
 
-/** Starts that broke the limit (only ever past the latest start): the report names them. */
+/** Starts that broke the limit (only ever past the latest start). @internal exported for the invariants of the simulation. */
 export function limitBreaks(moves: JobState['moves'], settings: Pick<EngineSettings, 'maxMoves' | 'moveWindowMs'>): number {
   return moves.filter((move, index) => {
     const window = moves.slice(0, index).filter((earlier) => earlier.atMs > move.atMs - settings.moveWindowMs);
