@@ -20,8 +20,8 @@ export default class Demo extends NerveCommand {
     const paint = { plain: (t: string) => t, good: chalk.green, warn: chalk.yellow, quiet: chalk.dim };
     const stream = this.jsonEnabled() ? null : process.stdout;
     const screen = createScreen(stream);
-    const real = 'Real here: the training processes, the interruption notice and its metadata service, the checkpoints, Redis, worker and agents.';
-    screen.tell(`${real} Simulated: prices, capacity and grid carbon of a cloud region, and a clock 600 times as fast (the notice lasts 8 s).\n`);
+    screen.tell('Real here: the training processes, the interruption notice, the checkpoints, Redis, worker and agents.');
+    screen.tell('Simulated: prices, capacity and grid carbon of a cloud region; and the clock runs 600 times as fast.\n');
     try {
       const result = await runDemo({ seed: flags.seed, screen, paint: (mark, text) => paint[mark](text), signal: untilStopped() });
       this.log(`\n${closing(result, (text) => chalk.bold(text)).join('\n')}`);

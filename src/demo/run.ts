@@ -112,8 +112,9 @@ async function play(p: Play): Promise<JobRecord> {
     told = record.events.length;
     const state = fold(record);
     if (state.finished !== null) return record;
-    const step = await stepOf(session, spec.id);
-    if (!disturbed && step !== null && step >= disturbAt(p.seed, trainer.steps)) {
+    const { step, onSpot } = await progressOf(session, spec.id);
+    // On demand is not taken back.
+    if (!disturbed && onSpot && step !== null && step >= disturbAt(p.seed, trainer.steps)) {
       disturbed = true;
       await session.cloud.disturb({ jobId: spec.id, kind: p.seed === DROUGHT_SEED ? 'drought' : 'notice' });
     }
@@ -130,9 +131,9 @@ function disturbAt(seed: string, steps: number): number {
   return Math.round(steps * (seed === DROUGHT_SEED ? 0.04 : 0.35 + 0.3 * chance(seed, 'interruption')));
 }
 
-async function stepOf({ cloud }: Session, jobId: string): Promise<number | null> {
+async function progressOf({ cloud }: Session, jobId: string): Promise<{ step: number | null; onSpot: boolean }> {
   const running = (await cloud.attempts({ jobId })).filter((a) => a.endedAtMs === null).at(-1);
-  return running?.progress?.step ?? null;
+  return { step: running?.progress?.step ?? null, onSpot: running?.capacityType === 'spot' };
 }
 
 async function frame(

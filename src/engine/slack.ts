@@ -11,13 +11,24 @@ import type { JobState } from './state.ts';
 import type { ProgressFact } from './record.ts';
 import type { EngineSettings } from './snapshot.ts';
 
-/** Work still to do, in ms of an undisturbed run: the newest report if there is one, else the estimate. Never negative. */
+/** A speed is believed in full once it carried the job through this part of its work. */
+const BELIEVED_FROM = 0.15;
+
+/**
+ * Work still to do, in ms of an undisturbed run. Never negative. The user's estimate, corrected by what the job reports: a
+ * speed measured over the first few steps says little (caches are cold, the machine has just started), so it counts the
+ * more, the further it has carried the job.
+ */
 export function remainingWorkMs(state: JobState, seen: ProgressFact | null = null): number {
   const progress = seen ?? state.lastProgress;
   if (progress === null) return state.spec.workMs;
-  if (progress.remainingMs !== null) return Math.max(0, progress.remainingMs);
-  if (progress.totalSteps === null || progress.totalSteps <= 0) return state.spec.workMs;
-  return state.spec.workMs * Math.max(0, 1 - progress.step / progress.totalSteps);
+  const { step, totalSteps, remainingMs } = progress;
+  if (totalSteps === null || totalSteps <= 0) return Math.max(0, remainingMs ?? state.spec.workMs);
+  const done = Math.min(1, Math.max(0, step / totalSteps));
+  const estimateMs = state.spec.workMs * (1 - done);
+  if (remainingMs === null) return estimateMs;
+  const weight = Math.min(1, done / BELIEVED_FROM);
+  return Math.max(0, weight * remainingMs + (1 - weight) * estimateMs);
 }
 
 /** Launch to past the resume point: measured for this job, but never believed to be quicker than half of what is configured. */
