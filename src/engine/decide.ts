@@ -8,7 +8,7 @@
 import type { Decision } from './decision.ts';
 import { fold, openAttempts } from './fold.ts';
 import { objectiveUsdPerHour } from './objective.ts';
-import { type Context, heldUnchanged, place, spotCandidates } from './place.ts';
+import { type Context, heldUnchanged, onDemandOnOffer, place, spotCandidates } from './place.ts';
 import type { JobView, ObservedAttempt, Snapshot } from './snapshot.ts';
 import { latestStartMs, mustLeaveSpot, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
 import type { AttemptState, JobState } from './state.ts';
@@ -75,11 +75,7 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
-  if (
-    attempt.capacityType === 'spot' &&
-    mustLeaveSpot(state, settings, nowMs, seen.progress) &&
-    context.market.offerings.some((o) => o.capacityType === 'on-demand' && o.available)
-  ) {
+  if (attempt.capacityType === 'spot' && mustLeaveSpot(state, settings, nowMs, seen.progress) && onDemandOnOffer(context).length > 0) {
     return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
   }
   if (cheaperElsewhere(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
@@ -98,9 +94,11 @@ function stop(
 /** Nothing took it: spot is given up after a while (or when the deadline calls); an on-demand ask is repeated. */
 function tendPending(context: Context, attempt: AttemptState, seen: ObservedAttempt): Decision {
   const { state, nowMs, settings } = context;
-  const sinceMs = seen.unschedulableSinceMs ?? seen.createdAtMs;
+  // Never from before it was launched by our own clock: the cluster's may be another.
+  const sinceMs = Math.max(seen.unschedulableSinceMs ?? seen.createdAtMs, attempt.launchedAtMs);
   const giveUpMs = sinceMs + settings.placementTimeoutMs;
-  const overdue = attempt.capacityType === 'spot' && nowMs >= latestStartMs(state, settings);
+  // Given up for on demand only where there is some: else the pending ask is all there is.
+  const overdue = attempt.capacityType === 'spot' && nowMs >= latestStartMs(state, settings) && onDemandOnOffer(context).length > 0;
   if (nowMs >= giveUpMs || overdue || state.pausedByUser) return remove(context, attempt.attempt, 'placement-failed');
   return keep(context, attempt.attempt, 'running', Math.min(giveUpMs, nowMs + settings.sweepMs));
 }

@@ -195,7 +195,7 @@ function median(values: readonly number[]): number | null {
   return sorted[Math.floor(sorted.length / 2)] ?? null;
 }
 
-/** Why this sequence of events is not legal (record.ts says which are), or null. */
+/** Why this sequence of events is not legal (record.ts says which are), or null. @internal exported for its tests. */
 export function illegalOrder(events: readonly JobEvent[]): string | null {
   if (events[0]?.type !== 'submitted') return 'it does not open with "submitted"';
   const attempts = new Map<number, { leaving: boolean; ended: boolean }>();
@@ -207,10 +207,9 @@ export function illegalOrder(events: readonly JobEvent[]): string | null {
     if (index > 0 && event.type === 'submitted') return `${at} is a second "submitted"`;
     if (event.type === 'launched') {
       if (event.attempt !== last + 1) return `${at} launches attempt ${event.attempt} after attempt ${last}`;
-      for (const [number, attempt] of attempts) {
-        if (!attempt.ended && !attempt.leaving) return `${at} while attempt ${number} goes on`;
-        if (!attempt.ended && number < last) return `${at} while attempts ${number} and ${last} are open`;
-      }
+      const open = [...attempts].filter(([, attempt]) => !attempt.ended);
+      for (const [number, attempt] of open) if (!attempt.leaving) return `${at} while attempt ${number} goes on`;
+      if (open.length > 1) return `${at} while attempts ${open.map(([number]) => number).join(' and ')} are open`;
       last = event.attempt;
       attempts.set(last, { leaving: false, ended: false });
     } else if (event.type === 'finished') {

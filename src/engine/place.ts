@@ -70,7 +70,9 @@ export function place(context: Context): readonly Decision[] {
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
   if (nowMs > at.spotSafeUntilMs) return [onDemand(at)];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
-  if (view.spotNow.length > 0 && spot.length === 0) return [dry(at, 'move-limit')];
+  // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
+  const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
+  if (spot.length === 0) return [dry(at, limited ? 'move-limit' : 'no-spot-capacity')];
   const underWay = state.attempts.some((a) => a.resumed !== null);
   const proposal = placementPolicy({
     spec: state.spec,
@@ -154,9 +156,8 @@ function launch(at: Site, ranked: readonly Priced[], reason: Reason): Decision {
  */
 function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
   const { state, nowMs, settings } = at.context;
-  const tried = triedOnDemand(at.context);
   const late = nowMs >= at.planning.latestStartMs;
-  const open = at.view.onDemand.filter((p) => p.offering.available && !tried.has(p.offering.zone));
+  const open = onDemandOnOffer(at.context, at.view);
   const legal = open.filter((p) => mayStartIn(p.offering.zone, state, settings, nowMs));
   const ranked = legal.length > 0 || !late ? legal : open;
   if (ranked.length > 0) return launch(at, ranked, reason);
@@ -182,6 +183,12 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
     plan: planDry(at.planning),
     wakeAtMs: nowMs + settings.sweepMs,
   };
+}
+
+/** On demand that this job may take and that is said to be there, except where an ask just came to nothing. */
+export function onDemandOnOffer(context: Context, view: Outlook = outlook(context.market, context.nowMs, context.state.spec)): readonly Priced[] {
+  const tried = triedOnDemand(context);
+  return view.onDemand.filter((p) => p.offering.available && !tried.has(p.offering.zone));
 }
 
 /** Zones in which an on-demand ask just came to nothing. */

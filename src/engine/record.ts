@@ -10,7 +10,7 @@
 // where everything in brackets may be missing, `resumed` comes again when a container restarted in place, and
 // nothing about an attempt comes after its `ended`. Attempt n+1 may be launched before attempt n has ended
 // (booting overlaps with saving), but only if attempt n was `noticed`, was `stop-requested`, or has ended; at
-// most the two newest attempts are ever open. `finished` is the last event; it comes when no attempt is open.
+// most two attempts are ever open (1 and 3, when 2 was never placed). `finished` is the last event; it comes when no attempt is open.
 // A fact is appended after it was observed, and an act is recorded after it was done (acts are idempotent by name):
 // a process that dies between the two leaves something that the next observation finds and records.
 //
@@ -175,8 +175,6 @@ export interface ProgressFact {
   readonly totalSteps: number | null;
   readonly remainingMs: number | null;
 }
-
-export type JobEventType = JobEvent['type'];
 
 /** A record as read: `version` is the number of the last entry (0 = none), and `append` names it. */
 export interface JobRecord {

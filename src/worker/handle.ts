@@ -78,7 +78,7 @@ async function append({ records }: WorkerPorts, record: JobRecord, events: reado
 async function actOn(ports: WorkerPorts, before: JobRecord, state: JobState, decisions: readonly Decision[]): Promise<JobRecord | 'conflict'> {
   let record = before;
   for (const decision of decisions) {
-    if (decision.do === 'keep' || (decision.do === 'hold' && !worthWriting(state, decision))) continue;
+    if (decision.do === 'keep' || (decision.do === 'hold' && !worthWriting(record, state, decision))) continue;
     // This process may have been paused since it read: what was decided on an old record is not done.
     if (decision.do !== 'hold' && !(await isNewest(ports, record))) return 'conflict';
     const events = await act(ports, state, decision);
@@ -117,11 +117,12 @@ async function act({ cluster, clock }: WorkerPorts, state: JobState, decision: E
   }
 }
 
-export const attemptName = (jobId: JobId, attempt: number): string => `nerve-${jobId}-a${attempt}`;
+const attemptName = (jobId: JobId, attempt: number): string => `nerve-${jobId}-a${attempt}`;
 
-function worthWriting(state: JobState, hold: Extract<Decision, { do: 'hold' }>): boolean {
-  const { plan } = state;
-  if (state.phase !== 'held' || plan === null || state.heldReason !== hold.reason || state.heldWhy !== hold.why) return true;
+/** Asked of the record, not of the phase: a job that is planned while its last attempt is still leaving is not held yet. */
+function worthWriting(record: JobRecord, { plan }: JobState, hold: Extract<Decision, { do: 'hold' }>): boolean {
+  const last = record.events.findLast((e) => e.type === 'planned' || e.type === 'launched');
+  if (plan === null || last?.type !== 'planned' || last.reason !== hold.reason || last.why !== hold.why) return true;
   // A dry market's plan is "on demand at the latest start": it moves with the clock and says nothing new.
   if (hold.why !== 'window') return false;
   return Math.abs(plan.startMs - hold.plan.startMs) > REPLAN_MS || plan.zone !== hold.plan.zone;

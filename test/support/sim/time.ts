@@ -24,7 +24,7 @@ export function simTime(startMs: number): SimTime {
   let order = 0;
 
   const at = (atMs: number, run: () => void): (() => void) => {
-    const task: Task = { atMs: Math.max(nowMs, Number.isFinite(atMs) ? Math.round(atMs) : Number.MAX_SAFE_INTEGER), order: order++, run };
+    const task: Task = { atMs: Math.max(nowMs, Number.isFinite(atMs) ? Math.ceil(atMs) : Number.MAX_SAFE_INTEGER), order: order++, run };
     push(heap, task);
     return () => {
       task.run = null;
@@ -53,6 +53,7 @@ export function simTime(startMs: number): SimTime {
       let steps = 0;
       await drained();
       while (!done()) {
+        if (steps >= MOST_STEPS) throw new Error(`after ${MOST_STEPS} steps there is no end to it at ${new Date(nowMs).toISOString()}`);
         const task = pop(heap);
         if (task === undefined || task.atMs > untilMs) break;
         if (task.run === null) continue;
@@ -65,6 +66,9 @@ export function simTime(startMs: number): SimTime {
     },
   };
 }
+
+/** An ordinary run has a few thousand. */
+const MOST_STEPS = 200_000;
 
 /** After every promise that can go on: the event loop turns once. */
 const drained = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
