@@ -60,6 +60,7 @@ class Desk:
         self.total_steps = total_steps
         self.step = 0
         self.resumed: Optional[Resumed] = None
+        self._resumed_at = 0.0  # monotonic, as every time here that is not called real
         self.want: Optional[str] = None  # 'forced' | 'final'
         self.sigterm = False
         self.stay_until = 0.0  # real time, of the latest final request
@@ -81,6 +82,7 @@ class Desk:
         with self._changed:
             self.step = resumed.step
             self.resumed = resumed
+            self._resumed_at = time.monotonic()
 
     def sealed(self, seal: Seal, taken_at: float, forced: bool, closes: bool) -> None:
         with self._changed:
@@ -133,13 +135,13 @@ class Desk:
 
     def progress(self) -> Dict[str, Any]:
         with self._changed:
-            resumed, last = self.resumed, self._last
+            now, resumed, last = time.monotonic(), self.resumed, self._last
             return {
                 "step": self.step,
                 "totalSteps": self.total_steps,
                 "stepsPerSecond": self._steps_per_second(),
-                "resumed": None if resumed is None else {"step": resumed.step, "epoch": resumed.epoch, "checkpointId": resumed.checkpoint_id},
-                "lastCheckpoint": None if last is None else {**last[1].as_json(), "final": last[1].final},
+                "resumed": None if resumed is None else {"step": resumed.step, "epoch": resumed.epoch, "checkpointId": resumed.checkpoint_id, "ageSeconds": round(now - self._resumed_at, 3)},
+                "lastCheckpoint": None if last is None else {**last[1].as_json(), "final": last[1].final, "ageSeconds": round(now - last[0], 3)},
             }
 
     def _steps_per_second(self) -> Optional[float]:

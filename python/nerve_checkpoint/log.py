@@ -51,7 +51,7 @@ class SealLog:
         """Reads the entries not seen yet; those seen never change."""
         found = (_SEAL.fullmatch(name) for name in self._store.names(FOLDER))
         numbers = sorted(int(match.group(1)) for match in found if match is not None)
-        yield
+        yield  # reading what never changes commutes with every other step, so this is the only place to stop at
         for number in numbers:
             if number not in self._entries:
                 self._entries[number] = parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES))

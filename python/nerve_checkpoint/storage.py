@@ -153,7 +153,7 @@ class FileStore:
                 _sync_folder(folder)
             return created
         finally:
-            _unlink(temp)
+            _drop(temp)
 
     def write(self, name: str, fill: Callable[[HashingWriter], None], check: Callable[[], None]) -> Written:
         path = self._path(name)
@@ -169,7 +169,7 @@ class FileStore:
                 _sync_folder(folder)
             return written
         finally:
-            _unlink(temp)
+            _drop(temp)
 
     def open(self, name: str) -> Optional[BinaryIO]:
         """Follows no link, neither at the end nor on the way: names come from an untrusted place."""
@@ -240,8 +240,9 @@ def _link(temp: str, path: str) -> bool:
         raise
 
 
-def _unlink(path: str) -> None:
+def _drop(temp: str) -> None:
+    """Usually gone already; and where it cannot be deleted, the error that led here is the one to tell."""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
+        os.unlink(temp)
+    except OSError:
         pass

@@ -1,0 +1,192 @@
+"""What goes into a checkpoint comes out again, exactly; what cannot is refused with a way out."""
+
+import array
+import importlib.util
+import io
+import math
+import random
+import unittest
+from collections import OrderedDict
+
+from support import HashingWriter
+
+from nerve_checkpoint.codec import Snapshot, decode
+from nerve_checkpoint.errors import CheckpointError
+from nerve_checkpoint.state import State
+
+
+def files_of(tree):
+    files = {}
+    for name, fill in Snapshot(tree).files():
+        target = io.BytesIO()
+        HashingWriter(target, lambda: None).fill(fill)
+        files[name] = target.getvalue()
+    return files
+
+
+def through(tree):
+    files = files_of(tree)
+    return decode(lambda name: io.BytesIO(files[name]), list(files))
+
+
+class Codec(unittest.TestCase):
+    def test_plain_values_come_back_with_their_types(self):
+        ordered = OrderedDict(b=1, a=2)
+        ordered._metadata = {"": {"version": 2}}
+        for value in [
+            None, True, 0, -0.0, 0.1 + 0.2, 1 << 200, "é\u2028", [], {}, (1, (2,)), b"\x00\xff", bytearray(b"x"), {1: "a", "b": 2, (3, 4): 5},
+            {"$tensor": "not one"}, ordered, array.array("d", [math.pi, -0.0, float("inf")]), array.array("i"),
+        ]:
+            with self.subTest(value=value):
+                back = through(value)
+                self.assertEqual(repr(back), repr(value))
+                self.assertIs(type(back), type(value))
+        self.assertEqual(through(ordered)._metadata, {"": {"version": 2}})
+        self.assertTrue(math.isnan(through(float("nan"))))
+
+    def test_a_snapshot_is_a_copy(self):
+        live = {"list": [1, [2]], "array": array.array("d", [1.0]), "bytes": bytearray(b"a")}
+        snapshot = Snapshot(live)
+        live["list"][1].append(3)
+        live["array"][0] = 2.0
+        live["bytes"][0] = 0
+        files = {}
+        for name, fill in snapshot.files():
+            target = io.BytesIO()
+            HashingWriter(target, lambda: None).fill(fill)
+            files[name] = target.getvalue()
+        back = decode(lambda name: io.BytesIO(files[name]), list(files))
+        self.assertEqual(back, {"list": [1, [2]], "array": array.array("d", [1.0]), "bytes": bytearray(b"a")})
+
+    def test_what_cannot_be_saved_is_named(self):
+        with self.assertRaisesRegex(CheckpointError, r"state\.model\[1\] is a set.*load_state_dict"):
+            Snapshot({"model": [0, {1, 2}]})
+
+    def test_no_file_is_a_pickle(self):
+        for data in files_of({"a": array.array("d", [1.0]), "b": (1, 2)}).values():
+            self.assertFalse(data.startswith(b"\x80"))
+
+
+class Module:
+    def __init__(self, value):
+        self.value = value
+
+    def state_dict(self):
+        return {"value": self.value}
+
+    def load_state_dict(self, saved):
+        self.value = saved["value"]
+
+
+class Parts(unittest.TestCase):
+    def test_every_kind_of_part_is_put_back_in_place(self):
+        def parts(seed):
+            cell = [seed]
+            return {
+                "module": Module(seed), "generator": random.Random(seed), "weights": array.array("d", [seed] * 3), "order": [seed, [seed]],
+                "position": {"at": seed, "inner": {"deep": [seed]}}, "pair": (lambda: cell[0], lambda saved: cell.__setitem__(0, saved)),
+            }
+
+        old, new = parts(1), parts(2)
+        weights, inner = new["weights"], new["position"]["inner"]["deep"]
+        random.seed(5)
+        saved = through(State(old).capture())
+        expected = random.random()
+        random.seed(6)
+        State(new).restore(saved)
+        self.assertEqual(random.random(), expected)
+        self.assertEqual(new["module"].value, 1)
+        self.assertEqual(new["generator"].random(), random.Random(1).random())
+        self.assertEqual(weights, array.array("d", [1] * 3))
+        self.assertEqual(new["order"], [1, [1]])
+        self.assertEqual(inner, [1])
+        self.assertEqual(new["position"]["at"], 1)
+        self.assertEqual(new["pair"][0](), 1)
+
+    def test_a_part_that_cannot_be_put_back_is_refused_at_once(self):
+        with self.assertRaisesRegex(CheckpointError, "rate is a float.*Put it into a dict"):
+            State({"rate": 0.1})
+
+    def test_a_checkpoint_without_a_part_is_refused(self):
+        saved = through(State({"a": [1]}).capture())
+        with self.assertRaisesRegex(CheckpointError, "has no b"):
+            State({"a": [0], "b": [0]}).restore(saved)
+
+
+@unittest.skipUnless(importlib.util.find_spec("numpy"), "NumPy is not installed")
+class NumPy(unittest.TestCase):
+    def test_arrays_scalars_and_generators_come_back(self):
+        import numpy
+
+        def parts(seed):
+            return {"weights": numpy.full((2, 3), seed, dtype="float32"), "rng": numpy.random.default_rng(seed), "more": {"scalar": numpy.float64(seed)}}
+
+        old, new = parts(1), parts(2)
+        weights = new["weights"]
+        numpy.random.seed(3)
+        saved = through(State(old).capture())
+        expected = numpy.random.random(), old["rng"].random()
+        State(new).restore(saved)
+        self.assertEqual((numpy.random.random(), new["rng"].random()), expected)
+        self.assertTrue((weights == 1).all())
+        self.assertIs(type(new["more"]["scalar"]), numpy.float64)
+
+    def test_objects_and_other_shapes_are_refused(self):
+        import numpy
+
+        with self.assertRaises(CheckpointError):
+            Snapshot(numpy.array([object()]))
+        saved = through(State({"w": numpy.zeros(3)}).capture())
+        with self.assertRaisesRegex(CheckpointError, "shape"):
+            State({"w": numpy.zeros(4)}).restore(saved)
+
+
+@unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is not installed")
+class Torch(unittest.TestCase):
+    def test_model_optimizer_scheduler_and_generators_resume_bit_for_bit(self):
+        import torch
+
+        def parts():
+            model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1))
+            optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+            return {
+                "model": model, "optimizer": optimizer, "scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20),
+                "generator": torch.Generator().manual_seed(1), "average": {"ema": torch.zeros(3, dtype=torch.bfloat16)},
+            }
+
+        def train(state, steps):
+            for _ in range(steps):
+                batch = torch.randn(16, 4, generator=state["generator"])
+                state["optimizer"].zero_grad()
+                state["model"](batch).square().mean().backward()
+                state["optimizer"].step()
+                state["scheduler"].step()
+                state["average"]["ema"] += torch.randn(3).bfloat16()
+            return [tensor.clone() for tensor in [*state["model"].state_dict().values(), state["average"]["ema"]]]
+
+        torch.manual_seed(0)
+        whole = parts()
+        train(whole, 5)
+        saved = through(State(whole).capture())
+        expected = train(whole, 5)
+        torch.manual_seed(99)
+        resumed = parts()
+        State(resumed).restore(saved)
+        for one, other in zip(train(resumed, 5), expected):
+            self.assertTrue(torch.equal(one, other))
+
+    def test_a_storage_error_below_torch_save_stays_a_storage_error(self):
+        import torch
+
+        class Full(io.BytesIO):
+            def write(self, data):
+                raise OSError(28, "No space left on device")
+
+        (_, _), (_, fill) = Snapshot({"t": torch.zeros(1000)}).files()
+        with self.assertRaises(OSError) as caught:
+            HashingWriter(Full(), lambda: None).fill(fill)
+        self.assertEqual(caught.exception.errno, 28)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,291 @@
+"""Folders and buckets: exclusive creation, links refused, errors that say what to do, and retention."""
+
+import errno
+import importlib.util
+import io
+import os
+import shutil
+import tempfile
+import unittest
+import uuid
+from unittest import mock
+
+from support import tree
+
+from nerve_checkpoint.codec import Snapshot
+from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError
+from nerve_checkpoint.loader import load_newest
+from nerve_checkpoint.log import SealLog
+from nerve_checkpoint.s3 import S3Store
+from nerve_checkpoint.saver import Saver
+from nerve_checkpoint.storage import FileStore, open_store, run
+
+
+def nothing():
+    pass
+
+
+class ClientError(Exception):
+    """Shaped like botocore's."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.response = {"Error": {"Code": code}}
+
+
+ClientError.__module__ = "botocore.exceptions"
+
+
+class FakeS3:
+    """The few calls of a boto3 client that S3Store makes, on a dict."""
+
+    def __init__(self, taken_code="PreconditionFailed"):
+        self.objects, self.taken_code = {}, taken_code
+
+    def put_object(self, Bucket, Key, Body, IfNoneMatch, ContentType):
+        assert IfNoneMatch == "*"
+        if Key in self.objects:
+            raise ClientError(self.taken_code)
+        self.objects[Key] = Body
+
+    def get_object(self, Bucket, Key):
+        if Key not in self.objects:
+            raise ClientError("NoSuchKey")
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+    def head_object(self, Bucket, Key):
+        return {"ContentLength": len(self.objects[Key])}
+
+    def upload_fileobj(self, file, bucket, key, Callback):
+        Callback(1)
+        self.objects[key] = file.read()
+
+    def download_fileobj(self, bucket, key, file):
+        if key not in self.objects:
+            raise ClientError("404")
+        file.write(self.objects[key])
+
+    def delete_objects(self, Bucket, Delete):
+        for item in Delete["Objects"]:
+            del self.objects[item["Key"]]
+
+    def get_paginator(self, name):
+        assert name == "list_objects_v2"
+        return self
+
+    def paginate(self, Bucket, Prefix, Delimiter=None):
+        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        if Delimiter is None:
+            yield {"Contents": [{"Key": key} for key in keys]}
+            return
+        files = [key for key in keys if "/" not in key[len(Prefix) :]]
+        folders = sorted({Prefix + key[len(Prefix) :].split("/")[0] + "/" for key in keys if key not in files})
+        for key in files:
+            yield {"Contents": [{"Key": key}]}
+        yield {"CommonPrefixes": [{"Prefix": folder} for folder in folders]}
+
+
+class Contract:
+    """What every store must do; run on each below."""
+
+    def test_a_name_is_created_once_with_its_whole_content(self):
+        self.assertTrue(run(self.store.create("seal/0000000001.json", b"first")))
+        self.assertFalse(run(self.store.create("seal/0000000001.json", b"second")))
+        self.assertEqual(self.store.read("seal/0000000001.json", 100), b"first")
+        self.assertEqual(self.store.names("seal"), ["0000000001.json"])
+
+    def test_what_is_not_there_is_none(self):
+        self.assertEqual(self.store.names("seal"), [])
+        self.assertIsNone(self.store.read("seal/0000000001.json", 100))
+        self.assertIsNone(self.store.open("data/a/b"))
+        self.store.delete_folder("data/a")
+
+    def test_data_is_written_read_and_deleted(self):
+        written = self.store.write("data/one/x.bin", lambda out: (out.write(b"ab"), out.write(b"c")), nothing)
+        self.store.write("data/two/x.bin", lambda out: out.write(b"2"), nothing)
+        self.assertEqual((written.bytes, written.sha256[:8]), (3, "ba7816bf"))
+        with self.store.open("data/one/x.bin") as file:
+            self.assertEqual(file.read(), b"abc")
+        self.assertEqual(sorted(self.store.names("data")), ["one", "two"])
+        self.store.delete_folder("data/one")
+        self.assertEqual(self.store.names("data"), ["two"])
+
+    def test_a_save_given_up_leaves_nothing_under_its_name(self):
+        def cancel():
+            raise Cancelled()
+
+        with self.assertRaises(Cancelled):
+            self.store.write("data/one/x.bin", lambda out: out.write(b"ab"), cancel)
+        self.assertIsNone(self.store.open("data/one/x.bin"))
+
+    def test_the_newest_two_and_the_last_final_checkpoint_are_kept(self):
+        log = SealLog(self.store)
+        holder = run(log.take_epoch("j", 1, lambda _: True))
+        saver = Saver(self.store, log, holder, None)
+        self.store.write("data/a1-e0-s9-00000000/orphan", lambda out: out.write(b"1"), nothing)
+        self.store.write("data/a2-e9-s9-00000000/newer-attempt", lambda out: out.write(b"1"), nothing)
+        self.store.write("data/a0-e0-s9-00000000/older-attempt", lambda out: out.write(b"1"), nothing)
+        self.store.write("data/mine/foreign", lambda out: out.write(b"1"), nothing)
+        for step in range(1, 6):
+            saver.tidy(saver.save(Snapshot([step]), step, "test", step == 2, False, 0.0))
+        steps = sorted(entry.step for entry in log.checkpoints if self.store.open(f"{entry.data}/state.json"))
+        self.assertEqual(steps, [2, 4, 5])
+        self.assertEqual([name for name in sorted(self.store.names("data")) if "-e2-" not in name and "-e1-" not in name], ["a0-e0-s9-00000000", "a2-e9-s9-00000000", "mine"])
+        self.assertEqual(len(self.store.names("seal")), 6)
+
+    def test_nothing_is_deleted_unless_the_newer_seal_reads_back(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        for step in range(1, 4):
+            last = saver.save(Snapshot([step]), step, "test", False, False, 0.0)
+        with mock.patch.object(self.store, "read", return_value=b"{}"):
+            saver.tidy(last)
+        self.assertEqual(len(self.store.names("data")), 3)
+
+
+class Folder(Contract, unittest.TestCase):
+    def setUp(self):
+        base = tempfile.mkdtemp(prefix="nerve-storage-")
+        self.addCleanup(shutil.rmtree, base)
+        self.base = base
+        self.store = open_store(f"file://{base}/a%20folder")
+
+    def test_the_uri_names_the_folder(self):
+        self.assertEqual(self.store.place, self.base + "/a folder")
+        for bad in ["file://host/x", "file:relative", "ftp://x/y"]:
+            with self.subTest(bad), self.assertRaises(CheckpointError):
+                open_store(bad)
+
+    def test_links_are_not_followed(self):
+        secret = os.path.join(self.base, "secret")
+        with open(secret, "wb") as file:
+            file.write(b"secret")
+        self.store.write("data/one/x.bin", lambda out: out.write(b"x"), nothing)
+        os.symlink(secret, os.path.join(self.store.place, "data/one/link"))
+        os.symlink(os.path.join(self.store.place, "data/one"), os.path.join(self.store.place, "data/two"))
+        os.mkfifo(os.path.join(self.store.place, "data/one/fifo"))
+        for name in ["data/one/link", "data/two/x.bin", "data/one/fifo"]:
+            with self.subTest(name):
+                self.assertIsNone(self.store.open(name))
+
+    def test_a_full_disk_says_so_and_leaves_nothing(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        before = tree(self.base)
+        with mock.patch.object(os, "fsync", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+            with self.assertRaisesRegex(StorageError, "is full.*Free some space"):
+                saver.save(Snapshot([1]), 1, "test", False, False, 0.0)
+        self.assertEqual(tree(self.base), before)
+        self.assertEqual(self.store.names("data"), [])
+
+    def test_an_unusable_folder_says_so(self):
+        with open(os.path.join(self.base, "file"), "wb"):
+            pass
+        with self.assertRaisesRegex(StorageError, "cannot be used.*this user can write"):
+            run(FileStore(os.path.join(self.base, "file", "below")).create("seal/0000000001.json", b""))
+
+    def test_a_file_system_without_hard_links_says_so(self):
+        with mock.patch.object(os, "link", side_effect=OSError(errno.EPERM, "Operation not permitted")), self.assertRaisesRegex(StorageError, "no hard links"):
+            run(self.store.create("seal/0000000001.json", b""))
+
+
+class Bucket(Contract, unittest.TestCase):
+    def setUp(self):
+        self.store = S3Store("bucket", "some/prefix", FakeS3())
+
+    def test_a_race_answered_with_409_is_a_taken_name(self):
+        store = S3Store("bucket", "", FakeS3("ConditionalRequestConflict"))
+        self.assertTrue(run(store.create("seal/0000000001.json", b"1")))
+        self.assertFalse(run(store.create("seal/0000000001.json", b"2")))
+
+    def test_an_own_write_whose_answer_was_lost_counts_as_written(self):
+        class Retried(FakeS3):
+            def put_object(self, **ask):
+                super().put_object(**ask)
+                super().put_object(**ask)  # as botocore does when the first answer never came
+
+        log = SealLog(S3Store("bucket", "p", Retried()))
+        self.assertEqual(run(log.take_epoch("j", 1, lambda _: True)).epoch, 1)
+        self.assertEqual(len(log.entries), 1)
+
+    def test_other_errors_say_what_to_check(self):
+        with mock.patch.object(FakeS3, "get_object", side_effect=ClientError("AccessDenied")), self.assertRaisesRegex(StorageError, "s3:GetObject"):
+            self.store.read("seal/0000000001.json", 10)
+
+
+REAL_S3 = os.environ.get("NERVE_TEST_S3_URI")
+
+
+@unittest.skipUnless(REAL_S3 and importlib.util.find_spec("boto3"), "needs boto3 and NERVE_TEST_S3_URI (with AWS_ENDPOINT_URL for a local one)")
+class RealBucket(Contract, unittest.TestCase):
+    def setUp(self):
+        self.store = open_store(f"{REAL_S3}/{uuid.uuid4().hex}")
+
+
+class Corrupt(unittest.TestCase):
+    def setUp(self):
+        base = tempfile.mkdtemp(prefix="nerve-corrupt-")
+        self.addCleanup(shutil.rmtree, base)
+        self.store = FileStore(base)
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        for step in (10, 20):
+            saver.save(Snapshot({"step": step}), step, "test", False, False, 0.0)
+        self.older, self.newer = log.checkpoints
+
+    def load(self):
+        log = SealLog(self.store)
+        run(log.refresh())
+        with mock.patch("nerve_checkpoint.loader.say") as said:
+            entry, state, bad = load_newest(self.store, log)
+        return entry, state, bad, " / ".join(call.args[0] for call in said.call_args_list)
+
+    def path(self, entry):
+        return os.path.join(self.store.place, entry.data, "state.json")
+
+    def test_a_good_one_is_used_in_silence(self):
+        entry, state, bad, said = self.load()
+        self.assertEqual((entry.step, state, bad, said), (20, {"step": 20}, set(), ""))
+
+    def test_each_way_of_being_corrupt_falls_back_aloud(self):
+        def truncate(path):
+            os.truncate(path, 3)
+
+        def flip(path):
+            with open(path, "r+b") as file:
+                file.write(b"[")
+
+        def grow(path):
+            with open(path, "ab") as file:
+                file.write(b" ")
+
+        def link(path):
+            os.rename(path, path + ".real")
+            os.symlink(path + ".real", path)
+
+        for damage, words in [(truncate, "3 bytes"), (flip, "checksum"), (grow, "not what was sealed"), (link, "no plain file"), (os.unlink, "missing")]:
+            with self.subTest(damage.__name__):
+                shutil.copy(self.path(self.newer), self.path(self.newer) + ".good")
+                damage(self.path(self.newer))
+                entry, state, bad, said = self.load()
+                self.assertEqual((entry.step, state, bad), (10, {"step": 10}, {self.newer.number}))
+                self.assertRegex(said, f"0000000003 .step 20. cannot be used.*{words}.*using checkpoint 0000000002 .step 10. instead")
+                os.replace(self.path(self.newer) + ".good", self.path(self.newer))
+
+    def test_a_torn_seal_is_passed_over_aloud(self):
+        seal = os.path.join(self.store.place, "seal", "0000000003.json")
+        os.truncate(seal, 40)
+        entry, _, _, said = self.load()
+        self.assertEqual(entry.step, 10)
+        self.assertRegex(said, "seal 0000000003 cannot be used")
+
+    def test_with_none_left_it_starts_over_aloud(self):
+        for entry in (self.older, self.newer):
+            os.truncate(self.path(entry), 1)
+        entry, state, _, said = self.load()
+        self.assertEqual((entry, state), (None, None))
+        self.assertRegex(said, "starting at step 0")
+
+
+if __name__ == "__main__":
+    unittest.main()
