@@ -7,7 +7,17 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: REAL, testTimeout: 30_000 } },
-      { test: { name: 'integration', include: REAL, fileParallelism: false, sequence: { groupOrder: 1 }, testTimeout: 90_000, hookTimeout: 90_000 } },
+      {
+        test: {
+          name: 'integration',
+          include: REAL,
+          globalSetup: ['test/support/build-once.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
     ],
   },
 });
