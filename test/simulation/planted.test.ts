@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import * as plants from '../support/sim/plants.ts';
+import { scenario } from '../support/sim/scenario.ts';
+import { type Plant, runScenario } from '../support/sim/world.ts';
+
+const SEEDS = 60;
+
+/** The first seed whose invariants go red, and what they say. */
+async function found(plant: Plant): Promise<string | null> {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { violations } = await runScenario(scenario(seed), { plant }).catch((error: unknown) => ({ violations: [String(error)] }));
+    if (violations[0] !== undefined) return `seed ${seed}: ${violations[0]}`;
+  }
+  return null;
+}
+
+describe(`a planted bug is found within ${SEEDS} seeds`, () => {
+  it.each([
+    ['a worker that acts after appending its event', plants.actsAfterAppending, /ran 0 ms and was recorded/],
+    ['a processor that forgets to re-arm', plants.forgetsToRearm, /late|never ended/],
+    ['attempts whose names do not follow from their numbers', plants.namesAreRandom, /compute at once|ran|left behind/],
+    ['an append that ignores the version it read', plants.appendsBlindly, /not legal/],
+    ['a replacement that does not wait for the handover', plants.noHandover, /compute at once/],
+    ['a worker that never falls back to on demand', plants.neverOnDemand, /late/],
+    ['a meter that bills a second too much', plants.billsTooMuch, /was recorded with/],
+  ] as const)(
+    '%s',
+    async (_what, plant, says) => {
+      expect(await found(plant)).toMatch(says);
+    },
+    120_000,
+  );
+});
