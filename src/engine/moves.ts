@@ -21,7 +21,10 @@ export function nextMoveAtMs(state: Pick<JobState, 'moves'>, settings: EngineSet
   return oldestBlocking === undefined ? nowMs : oldestBlocking.atMs + settings.moveWindowMs + 1;
 }
 
-/** Starts that broke the limit (only ever past the latest start). @internal exported for the invariants of the simulation. */
+/** What Nerve promises, whatever a configuration allows. */
+export const PROMISED_LIMIT = { maxMoves: 2, moveWindowMs: 3_600_000 } as const;
+
+/** Starts that broke the limit (only ever past the latest start).: the report names them. */
 export function limitBreaks(moves: JobState['moves'], settings: Pick<EngineSettings, 'maxMoves' | 'moveWindowMs'>): number {
   return moves.filter((move, index) => {
     const window = moves.slice(0, index).filter((earlier) => earlier.atMs > move.atMs - settings.moveWindowMs);

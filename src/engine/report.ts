@@ -4,6 +4,7 @@
 import { carbonGrams, costUsd } from './energy.ts';
 import { fold } from './fold.ts';
 import type { CapacityType, JobId } from './job.ts';
+import { limitBreaks, PROMISED_LIMIT } from './moves.ts';
 import type { EndCause, FinishResult, JobEvent, JobRecord } from './record.ts';
 import type { Reason } from './reasons.ts';
 import type { JobState } from './state.ts';
@@ -39,6 +40,8 @@ export interface JobReport {
   readonly attempts: readonly AttemptLine[];
   readonly interruptions: number;
   readonly moves: number;
+  /** Moves beyond two in an hour; only ever made once the latest start had passed and the last zone had nothing. */
+  readonly moveLimitBreaks: number;
   /** Zones of the attempts that ran, in order, consecutive repeats folded. */
   readonly zones: readonly string[];
   readonly costUsd: number;
@@ -83,6 +86,7 @@ export function report(record: JobRecord): JobReport {
     attempts,
     interruptions: state.attempts.filter((a) => a.ended?.cause === 'interrupted').length,
     moves: state.moves.length,
+    moveLimitBreaks: limitBreaks(state.moves, PROMISED_LIMIT),
     zones: ran.map((a) => a.zone).filter((zone, index, all) => zone !== all[index - 1]),
     costUsd: total,
     spotCostUsd: sum(attempts, (a) => (a.capacityType === 'spot' ? a.costUsd : 0)),

@@ -23,6 +23,7 @@ export function jobLines(r: JobReport): readonly string[] {
     lines.push(
       `deadline       ${r.deadlineMet ? 'met' : 'missed'} (${written(r.deadlineMs, localZone())})`,
       `held           ${span(r.heldMs)}; ${r.interruptions} interruptions survived, ${r.moves} moves, ${span(r.lostWorkMs)} of work redone`,
+      ...(r.moveLimitBreaks === 0 ? [] : [`move limit     broken ${r.moveLimitBreaks} times, because the deadline would have been missed without`]),
       `cost           ${usd(r.costUsd)} against ${usd(r.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(r.savingUsd, r.onDemandCostUsd)}`,
       `carbon         ${grams(r.carbonGrams)} against ${grams(r.carbonGramsStartNow)}; footprint at the grid's average intensity`,
     );
