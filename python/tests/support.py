@@ -173,7 +173,13 @@ class Trainer:
         return call(self.port, "/v1/checkpoint", {"reason": reason, "deadline": instant(seconds)})
 
     def reach(self, step, seconds=30):
-        self.until(lambda: self.progress()["step"] >= step, seconds)
+        def reached():
+            try:
+                return self.progress()["step"] >= step
+            except OSError:  # the hook does not listen yet
+                return False
+
+        self.until(reached, seconds)
 
     def until(self, condition, seconds=30):
         end = time.monotonic() + seconds
@@ -190,6 +196,13 @@ class Trainer:
 
     def term(self):
         self.process.send_signal(signal.SIGTERM)
+
+    def pause(self):
+        """Stops it where it stands, so that a test does not race with its end."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         if self.process.poll() is None:

@@ -128,7 +128,7 @@ class Contract:
         self.store.write("data/mine/foreign", lambda out: out.write(b"1"), nothing)
         for step in range(1, 6):
             saver.tidy(saver.save(Snapshot([step]), step, "test", step == 2, False, 0.0))
-        steps = sorted(entry.step for entry in log.checkpoints if self.store.open(f"{entry.data}/state.json"))
+        steps = sorted(entry.step for entry in log.checkpoints if self.store.names(entry.data))
         self.assertEqual(steps, [2, 4, 5])
         self.assertEqual([name for name in sorted(self.store.names("data")) if "-e2-" not in name and "-e1-" not in name], ["a0-e0-s9-00000000", "a2-e9-s9-00000000", "mine"])
         self.assertEqual(len(self.store.names("seal")), 6)
