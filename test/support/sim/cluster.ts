@@ -58,6 +58,8 @@ export interface CloudPlan {
   readonly objectsVanish: boolean;
   readonly noticeMs: number;
   readonly graceMs: number;
+  /** From asking for a machine to having it. */
+  readonly bootMs: readonly [number, number];
 }
 
 /** What one job's processes do. */
@@ -237,7 +239,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     change(pod);
     events.nodeUp(node);
     fate(node);
-    time.at(nowMs + random.between(5000, 25_000), () => startContainer(pod));
+    time.at(nowMs + random.between(500, 25_000), () => startContainer(pod));
   }
 
   function startContainer(pod: Pod): void {
@@ -343,7 +345,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
           },
         };
         pods.set(ask.name, pod);
-        time.at(time.nowMs() + random.between(5000, 60_000), () => tryPlace(pod));
+        time.at(time.nowMs() + random.between(...plan.bootMs), () => tryPlace(pod));
         change(pod);
         return shown(pod);
       },

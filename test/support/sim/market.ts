@@ -104,7 +104,7 @@ export function drawMarket(
   random: Random,
   fromMs: number,
   toMs: number,
-  hardness: { spotDry: number; onDemandDry: number; lies: number },
+  hardness: { spotDry: number; spotEnds: boolean; onDemandDry: number; lies: number },
 ): MarketPlan {
   const dry: Span[] = [];
   const lies: Lie[] = [];
@@ -112,7 +112,9 @@ export function drawMarket(
     const start = random.between(fromMs, toMs);
     return { fromMs: start, toMs: start + random.between(MINUTE, longestMs) };
   };
+  const endsMs = random.between(fromMs, toMs);
   for (const zone of ZONES) {
+    if (hardness.spotEnds) dry.push({ zone, capacityType: 'spot', fromMs: endsMs, toMs: toMs + HOUR });
     for (let i = random.int(0, hardness.spotDry); i > 0; i--) dry.push({ zone, capacityType: 'spot', ...span(90 * MINUTE) });
     for (let i = random.int(0, hardness.onDemandDry); i > 0; i--) dry.push({ zone, capacityType: 'on-demand', ...span(40 * MINUTE) });
     for (let i = random.int(0, hardness.lies); i > 0; i--) {

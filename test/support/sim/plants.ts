@@ -5,8 +5,10 @@ import type { ObservedAttempt } from '../../../src/engine/snapshot.ts';
 import type { LaunchAsk } from '../../../src/ports.ts';
 import type { Plant } from './world.ts';
 
+const planted = (layer: Plant['layer'], change: Plant['change']): Plant => ({ layer, change });
+
 /** `act` after its event: the launch is only made once `launched` was appended, and is lost when the worker dies between the two. */
-export const actsAfterAppending: Plant = (ports, { time, process }) => {
+export const actsAfterAppending: Plant = planted('outside', (ports, { time, process }) => {
   const promised = new Map<JobId, LaunchAsk>();
   return {
     ...ports,
@@ -33,10 +35,10 @@ export const actsAfterAppending: Plant = (ports, { time, process }) => {
       },
     },
   };
-};
+});
 
 /** A processor that forgets to re-arm after every fifth look, while the list of alarms says that all is well. */
-export const forgetsToRearm: Plant = (ports, { process }) => {
+export const forgetsToRearm: Plant = planted('outside', (ports, { process }) => {
   const forgotten = new Set<JobId>();
   let looks = 0;
   const wake = async (jobId: JobId): Promise<boolean> => !forgotten.has(jobId) && ports.alarms.wake(jobId);
@@ -56,10 +58,10 @@ export const forgetsToRearm: Plant = (ports, { process }) => {
         }, signal),
     },
   };
-};
+});
 
 /** Attempts get a name that does not follow from job and number, so that asking twice makes two. */
-export const namesAreRandom: Plant = (ports) => {
+export const namesAreRandom: Plant = planted('outside', (ports) => {
   let count = 0;
   return {
     ...ports,
@@ -68,25 +70,25 @@ export const namesAreRandom: Plant = (ports) => {
       launch: (ask) => ports.cluster.launch({ ...ask, name: `${ask.name.replace(/-a\d+$/, '')}-${++count}-a${ask.attempt}` }),
     },
   };
-};
+});
 
 /** Appends without looking at the version that was read. */
-export const appendsBlindly: Plant = (ports) => ({
+export const appendsBlindly: Plant = planted('inside', (ports) => ({
   ...ports,
   records: {
     ...ports.records,
     append: async (jobId, version, events) => ports.records.append(jobId, (await ports.records.read(jobId))?.version ?? version, events),
   },
-});
+}));
 
 /** The replacement does not wait for the attempt that it replaces. */
-export const noHandover: Plant = (ports) => ({
+export const noHandover: Plant = planted('inside', (ports) => ({
   ...ports,
   cluster: { ...ports.cluster, launch: (ask) => ports.cluster.launch({ ...ask, handover: null }) },
-});
+}));
 
 /** On demand is never really asked for: the deadline's safety net is gone. */
-export const neverOnDemand: Plant = (ports) => ({
+export const neverOnDemand: Plant = planted('inside', (ports) => ({
   ...ports,
   market: {
     ...ports.market,
@@ -95,13 +97,13 @@ export const neverOnDemand: Plant = (ports) => ({
       return { ...view, offerings: view.offerings.filter((o) => o.capacityType === 'spot') };
     },
   },
-});
+}));
 
 /** Ends are billed by the price of the hour in which somebody looked. */
-export const billsTooMuch: Plant = (ports) => ({
+export const billsTooMuch: Plant = planted('inside', (ports) => ({
   ...ports,
   market: { ...ports.market, meter: (ask) => ports.market.meter({ ...ask, toMs: ask.toMs + 1000 }) },
-});
+}));
 
 function unmade(ask: LaunchAsk, nowMs: number): ObservedAttempt {
   const [first] = ask.ranked;

@@ -61,6 +61,7 @@ export function scenario(seed: number): Scenario {
     jobs,
     market: drawMarket(chance.fork('market'), START, endMs, {
       spotDry: chance.int(0, 3),
+      spotEnds: chance.chance(0.2),
       onDemandDry: chance.pick([0, 0, 1]),
       lies: chance.pick([0, 1, 3]),
     }),
@@ -69,9 +70,9 @@ export function scenario(seed: number): Scenario {
     workerFaults:
       rough === 0 ? { ...NO_FAULTS, slow: 0.05 } : { fail: 0.05 * rough * faults.next(), crash: 0.015 * rough * faults.next(), slow: 0.2 },
     agentFaults: rough === 0 ? { ...NO_FAULTS, slow: 0.05 } : { fail: 0.05 * rough * faults.next(), crash: 0.005 * rough * faults.next(), slow: 0.2 },
-    outages: some(2, () => ({
+    outages: some(4, () => ({
       service: faults.pick(['records', 'alarms', 'leadership', 'cluster', 'market', 'host', 'hooks', 'metadata']),
-      ...span(6 * MINUTE),
+      ...span(10 * MINUTE),
     })),
     pauses: some(2, () => ({ atMs: faults.between(START, endMs), ms: MINUTE })),
     clockErrors: some(1, () => ({ ...span(20 * MINUTE), errorMs: Math.round(faults.between(-5 * MINUTE, 5 * MINUTE)) })),
@@ -89,13 +90,18 @@ function cloudPlan(chance: Random): CloudPlan {
     objectsVanish: chance.chance(0.2),
     noticeMs: settings.noticeMs,
     graceMs: 30_000,
+    bootMs: chance.pick<readonly [number, number]>([
+      [300, 3000],
+      [5000, 60_000],
+      [20_000, 110_000],
+    ]),
   };
 }
 
 function jobPlan(chance: Random, index: number, weather: Scenario['weather']): JobPlan {
   const submittedAtMs = START + (index === 0 ? 0 : chance.int(0, 30) * MINUTE);
   const workMs = chance.int(8, 60) * MINUTE;
-  const deadlineMs = submittedAtMs + workMs + chance.int(13, chance.pick([30, 90, 240])) * MINUTE;
+  const deadlineMs = submittedAtMs + workMs + chance.int(11, chance.pick([14, 30, 90, 240])) * MINUTE;
   const acts = chance.chance(0.25) ? userActs(chance, submittedAtMs, deadlineMs) : [];
   return {
     spec: spec({

@@ -5,7 +5,7 @@ import { runAgent } from '../../../src/agent/run.ts';
 import { quote } from '../../../src/engine/quote.ts';
 import type { JobId } from '../../../src/engine/job.ts';
 import type { JobReport } from '../../../src/engine/report.ts';
-import type { Clock, Cluster, Hooks, Records } from '../../../src/ports.ts';
+import type { Clock, Cluster, Hooks, Market, Records } from '../../../src/ports.ts';
 import { runWorker } from '../../../src/worker/run.ts';
 import type { WorkerPorts } from '../../../src/worker/handle.ts';
 import { HOUR, MINUTE } from '../build.ts';
@@ -22,8 +22,12 @@ import { random } from './random.ts';
 import { type JobPlan, type Scenario, settings, START } from './scenario.ts';
 import { type SimTime, simTime } from './time.ts';
 
-/** A planted bug: the worker's ports, changed. Applied between the faults and the truth. */
-export type Plant = (ports: WorkerPorts, world: { readonly time: SimTime; readonly process: SimProcess }) => WorkerPorts;
+/** A planted bug: the worker's ports, changed. */
+export interface Plant {
+  /** Outside the faults, what it does may fail too; inside, it is done by the service itself. */
+  readonly layer: 'inside' | 'outside';
+  change(ports: WorkerPorts, world: { readonly time: SimTime; readonly process: SimProcess }): WorkerPorts;
+}
 
 export interface Outcome {
   readonly violations: readonly string[];
@@ -53,6 +57,15 @@ export interface World {
 }
 
 const POLL_MS = 5000;
+const RARE_CALLS: ReadonlySet<string> = new Set([
+  'cluster.launch',
+  'cluster.requestStop',
+  'cluster.remove',
+  'cluster.forget',
+  'records.append',
+  'records.close',
+  'hooks.checkpoint',
+]);
 
 export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<Outcome> {
   const time = simTime(START);
@@ -117,7 +130,11 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   const faultContext = (label: string, rates: FaultRates): FaultContext => ({
     time,
     random: seeds.fork(label),
-    rates: () => (faultsOn() ? rates : NO_FAULTS),
+    rates: (call) => {
+      if (!faultsOn()) return NO_FAULTS;
+      // The rare calls are the ones that matter: a run has five launches and thousands of reads.
+      return RARE_CALLS.has(call) ? { ...rates, fail: rates.fail * 5, crash: rates.crash * 8 } : rates;
+    },
     away: (service) => faultsOn() && scenario.outages.some((o) => o.service === service && o.fromMs <= time.nowMs() && time.nowMs() < o.toMs),
     excuse: (ms) => {
       world.excusedMs += ms;
@@ -148,27 +165,31 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       off();
     };
-    const honest: WorkerPorts = {
+    const { plant } = options;
+    const planted = (layer: Plant['layer'], ports: WorkerPorts): WorkerPorts =>
+      plant?.layer === layer ? plant.change(ports, { time, process }) : ports;
+    const log = options.story === true ? teller(process.name) : quiet;
+    const truth = planted('inside', {
       records,
       alarms,
       leadership: memoryLeadership(lock, redisClock),
       cluster: { ...cluster.port, watch },
       market,
       clock: process.clock,
-      log: options.story === true ? teller(process.name) : quiet,
-    };
-    const planted = options.plant?.(honest, { time, process }) ?? honest;
-    const ports: WorkerPorts = {
-      ...planted,
-      records: faulty(planted.records, 'records', process, context),
+      log,
+    });
+    const ports = planted('outside', {
+      records: faulty(truth.records, 'records', process, context),
       alarms: {
-        ...faulty(planted.alarms, 'alarms', process, context),
-        run: (handle, signal) => planted.alarms.run((id) => process.awake().then(() => handle(id)), signal),
+        ...faulty(truth.alarms, 'alarms', process, context),
+        run: (handle, signal) => truth.alarms.run((id) => process.awake().then(() => handle(id)), signal),
       },
-      leadership: faulty(planted.leadership, 'leadership', process, context),
-      cluster: { ...faulty(planted.cluster, 'cluster', process, context), watch },
-      market: faulty({ view: () => planted.market.view(), meter: (ask) => planted.market.meter(ask) }, 'market', process, context),
-    };
+      leadership: faulty(truth.leadership, 'leadership', process, context),
+      cluster: { ...faulty(truth.cluster, 'cluster', process, context), watch },
+      market: faulty<Market>({ view: () => truth.market.view(), meter: (ask) => truth.market.meter(ask) }, 'market', process, context),
+      clock: process.clock,
+      log,
+    });
     process.signal.addEventListener('abort', () => {
       tell(`${process.name} was killed`);
       const downMs = seeds.between(500, 15_000);
