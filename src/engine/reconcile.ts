@@ -78,6 +78,7 @@ function unknownPlan(state: JobState, object: ObservedAttempt): Plan {
 function factsOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: number): readonly JobEvent[] {
   const events: JobEvent[] = [];
   const number = attempt.attempt;
+  const unrecordedStop = stopOf(attempt, seen, atMs);
   if (seen !== null) {
     const { zone, instanceType, capacityType, priceUsdPerHour } = seen;
     if (seen.placedAtMs !== null && (zone !== attempt.zone || instanceType !== attempt.instanceType || capacityType !== attempt.capacityType)) {
@@ -91,15 +92,26 @@ function factsOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: numb
     if (notice !== null && attempt.noticed === null && seen.placedAtMs !== null) {
       events.push({ type: 'noticed', atMs, attempt: number, action: notice.action, endsAtMs: notice.endsAtMs });
     }
+    if (unrecordedStop !== null) events.push({ type: 'stop-requested', attempt: number, ...unrecordedStop });
     const seal = seen.lastCheckpoint;
     const ending = seen.endedAtMs !== null;
     if (seal !== null && (seal.final || ending) && seal.id !== attempt.lastCheckpoint?.id) {
       events.push({ type: 'checkpointed', atMs, attempt: number, checkpoint: seal, progress: progressAt(seen) });
     }
   }
-  const end = endOf(attempt, seen, atMs);
+  const end = endOf(unrecordedStop === null ? attempt : { ...attempt, stopRequested: unrecordedStop }, seen, atMs);
   return end === null ? events : [...events, end];
 }
+
+/** A stop asked for by a worker which died before it could say so: the attempt will seal and sit idle, for ever unless somebody knows. */
+function stopOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: number): AttemptState['stopRequested'] {
+  const request = seen?.stopRequest ?? null;
+  if (request === null || attempt.stopRequested !== null) return null;
+  return { atMs, request, reason: STOP_REASONS[request] };
+}
+
+/** Why it was asked is lost with the worker that did; this is the usual reason. */
+const STOP_REASONS = { move: 'cheaper-elsewhere', pause: 'user-paused', cancel: 'user-cancelled' } as const;
 
 function endOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: number): Of<'ended'> | null {
   const verdict = whoEnded(attempt, seen);

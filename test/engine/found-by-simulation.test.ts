@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/engine/decide.ts';
 import { illegalOrder } from '../../src/engine/fold.ts';
+import { reconcile } from '../../src/engine/reconcile.ts';
 import type { JobRecord } from '../../src/engine/record.ts';
 import type { MarketView, ObservedAttempt } from '../../src/engine/snapshot.ts';
 import { ended, HOUR, launched, market, MINUTE, noticed, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
@@ -59,5 +60,14 @@ describe('a job whose only zone was just taken back', () => {
     const rec = record([launched(1), noticed(1), ended(1)]);
     const [decision] = only(rec, market({ spot: { 'euw3-az2': 0.16 } }));
     expect(decision).toMatchObject({ do: 'hold', reason: 'no-spot-capacity', wakeAtMs: NOW + SETTINGS.placementTimeoutMs });
+  });
+});
+
+describe('a stop that was asked for by a worker which died before it could say so', () => {
+  it('is found on the object and recorded, once', () => {
+    const rec = record([launched(1)]);
+    const facts = reconcile(rec, [seen(1, { stopRequest: 'move' })], NOW);
+    expect(facts).toMatchObject([{ type: 'stop-requested', attempt: 1, request: 'move' }]);
+    expect(reconcile({ ...rec, events: [...rec.events, ...facts] }, [seen(1, { stopRequest: 'move' })], NOW)).toEqual([]);
   });
 });
