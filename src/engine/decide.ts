@@ -33,6 +33,9 @@ export function decideJob(state: JobState, job: Pick<JobView, 'attempts'>, rules
   const farewells = leaving.map((a) => seeOff(context, a));
   const current = staying.at(-1);
   if (current !== undefined) return [...removals, ...farewells, ...tend(context, current)];
+  // A notice ends its attempt at a known instant, so the replacement may boot meanwhile. What was only asked to stop may never hear of it,
+  // and would compute beside its replacement: it is replaced once its final seal is known, or it has ended.
+  if (leaving.some((a) => a.noticed === null && a.lastCheckpoint?.final !== true)) return [...removals, ...farewells];
   // Two open attempts that both leave: the third waits until the older has ended (legal order of the record).
   if (open.length > 1) return [...removals, ...farewells];
   return [...removals, ...farewells, ...place(context)];

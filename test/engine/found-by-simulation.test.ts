@@ -71,3 +71,14 @@ describe('a stop that was asked for by a worker which died before it could say s
     expect(reconcile({ ...rec, events: [...rec.events, ...facts] }, [seen(1, { stopRequest: 'move' })], NOW)).toEqual([]);
   });
 });
+
+describe('an attempt that was only asked to stop', () => {
+  const asked = { type: 'stop-requested', atMs: NOW, attempt: 1, request: 'move', reason: 'cheaper-elsewhere' } as const;
+  const seal = { id: 'c1', step: 5, bytes: 1, durationMs: 1, sealedAtMs: NOW, final: true };
+
+  it('is not replaced before its final seal is known: it may never have heard, and would compute beside its replacement', () => {
+    expect(only(record([launched(1), asked]), market(), [seen(1)])).toMatchObject([{ do: 'keep', reason: 'evacuating' }]);
+    const sealed = record([launched(1), asked, { type: 'checkpointed', atMs: NOW, attempt: 1, checkpoint: seal, progress: null }]);
+    expect(only(sealed, market(), [seen(1)])).toMatchObject([{ do: 'remove' }, { do: 'launch', attempt: 2, handover: { previousAttempt: 1 } }]);
+  });
+});

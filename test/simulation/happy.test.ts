@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { plainNature } from '../support/sim/cluster.ts';
 import { NO_FAULTS } from '../support/sim/faults.ts';
 import { scenario } from '../support/sim/scenario.ts';
 import { runScenario } from '../support/sim/world.ts';
@@ -11,7 +12,7 @@ describe('the simulation without faults', () => {
     const plain = {
       ...base,
       weather: 'calm' as const,
-      jobs: [{ ...job, acts: [], nature: { workMs: job.spec.workMs, checkpointMs: 2000, failures: new Map() } }],
+      jobs: [{ ...job, acts: [], nature: plainNature(job.spec.workMs) }],
       market: { dry: [], lies: [] },
       cloud: { ...base.cloud, spotLifeMs: null, onDemandLifeMs: null },
       workerFaults: NO_FAULTS,

@@ -68,7 +68,11 @@ export interface JobNature {
   readonly checkpointMs: number;
   /** Attempts (by number) that fail by themselves after computing this long. */
   readonly failures: ReadonlyMap<number, number>;
+  readonly boundaryMs: number;
+  readonly hookless: boolean;
 }
+
+export const plainNature = (workMs: number): JobNature => ({ workMs, checkpointMs: 2000, failures: new Map(), boundaryMs: 0, hookless: false });
 
 export interface ClusterEvents {
   nodeUp(node: SimNode): void;
@@ -245,7 +249,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
   function startContainer(pod: Pod): void {
     if (pod.dead || pod.training !== null || pod.node === null || pod.node.gone) return;
     const { id: jobId } = pod.ask.spec;
-    const nature = natures.get(jobId) ?? { workMs: pod.ask.spec.workMs, checkpointMs: 2000, failures: new Map<number, number>() };
+    const nature = natures.get(jobId) ?? plainNature(pod.ask.spec.workMs);
     const training: TrainingPlan = {
       attempt: pod.ask.attempt,
       workMs: nature.workMs,
@@ -254,6 +258,8 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       loadMs: random.between(2000, 15_000),
       handover: pod.ask.handover,
       failsAfterMs: nature.failures.get(pod.ask.attempt) ?? null,
+      boundaryMs: nature.boundaryMs,
+      hookless: nature.hookless,
     };
     const active = computing.get(jobId) ?? new Set<string>();
     computing.set(jobId, active);

@@ -117,6 +117,8 @@ function jobPlan(chance: Random, index: number, weather: Scenario['weather']): J
     nature: {
       workMs: Math.round(workMs * (chance.chance(0.15) ? chance.between(1, 1.4) : chance.between(0.7, 1))),
       checkpointMs: chance.chance(0.15) ? chance.int(60, 200) * 1000 : chance.int(1, 20) * 1000,
+      boundaryMs: chance.pick([0, 500, 3000, 15_000]),
+      hookless: chance.chance(0.08),
       failures: new Map(
         chance.chance(0.15)
           ? Array.from({ length: 6 }, (_, i) => [i + 1, chance.between(0, workMs * 1.5)] as const).filter(() => chance.chance(0.6))

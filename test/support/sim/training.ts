@@ -19,6 +19,10 @@ export interface TrainingPlan {
   readonly handover: { readonly previousAttempt: number; readonly waitSealedUntilMs: number } | null;
   /** It fails by itself after computing this long; null = never. */
   readonly failsAfterMs: number | null;
+  /** From being asked to stop to the next step boundary; it computes until then. */
+  readonly boundaryMs: number;
+  /** Without the SDK nothing listens; SIGTERM is the only request. */
+  readonly hookless: boolean;
 }
 
 export interface Training {
@@ -46,6 +50,7 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
   let resumed: { step: number; epoch: number; checkpointId: string | null; atMs: number } | null = null;
   let last: { seal: Checkpoint; atMs: number } | null = null;
   let terminated = false;
+  let stopping = false;
   const waiters: { done: (seal: Checkpoint) => void; lost: (error: Error) => void }[] = [];
   const totalSteps = Math.ceil(plan.workMs / STEP_MS);
   const stepNow = (): number => (state === 'training' ? Math.min(totalSteps, baseStep + Math.floor((time.nowMs() - sinceMs) / STEP_MS)) : baseStep);
@@ -69,6 +74,11 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
     return made;
   };
   const saveFinal = (): void => {
+    if (state !== 'training' || stopping) return;
+    stopping = true;
+    time.at(time.nowMs() + plan.boundaryMs, saveAtBoundary);
+  };
+  const saveAtBoundary = (): void => {
     if (state !== 'training') return;
     stopComputing();
     state = 'saving';
@@ -88,7 +98,7 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
       if (state !== 'training') return;
       const made = seal(step, false);
       if (made === null) return;
-      for (const waiter of waiters.splice(0)) waiter.done(made);
+      if (!stopping) for (const waiter of waiters.splice(0)) waiter.done(made);
       time.at(time.nowMs() + plan.everyMs, periodic);
     });
   };
@@ -136,6 +146,10 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
       new Promise((resolve, reject) => {
         const final = reason === 'interruption' || reason === 'move' || reason === 'pause';
         const answer = (made: Checkpoint): void => resolve({ id: made.id, step: made.step, bytes: BYTES, durationMs: plan.checkpointMs });
+        if (plan.hookless) {
+          reject(refused('connection refused'));
+          return;
+        }
         if (state === 'idle' && last !== null) {
           answer(last.seal);
           return;
@@ -153,7 +167,7 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
         }
       }),
     progress: () => {
-      if (state === 'exited') throw refused('the process has ended');
+      if (state === 'exited' || plan.hookless) throw refused('the process has ended');
       return {
         step: stepNow(),
         totalSteps,
