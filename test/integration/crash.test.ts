@@ -120,10 +120,7 @@ async function reach(session: Session, jobId: string, moment: Moment): Promise<v
 
 function kill(local: Local, jobId: string, victim: Victim): void {
   if (victim === 'training') {
-    const running = Object.values(local.cloudState().attempts).filter(
-      (a) => a.seen.jobId === jobId && a.process !== null && a.seen.endedAtMs === null,
-    );
-    for (const attempt of running) if (attempt.process !== null) signalIfAlive(attempt.process, 'SIGKILL', true);
+    for (const identity of processesOf(local, jobId)) signalIfAlive(identity, 'SIGKILL', true);
     return;
   }
   const children = Object.entries(local.children()).filter(([name]) => (victim === 'agent' ? name.startsWith('agent-') : name === victim));
