@@ -22,6 +22,7 @@ class S3Store:
         self._prefix = f"{prefix}/" if prefix else ""
         self.place = f"s3://{bucket}/{prefix}"
         self._client = client if client is not None else _client()
+        self._proven = False
 
     def names(self, folder: str) -> List[str]:
         prefix = f"{self._prefix}{folder}/"
@@ -45,6 +46,15 @@ class S3Store:
 
     def create(self, name: str, data: bytes) -> Steps[bool]:
         yield
+        created = self._put_new(name, data)
+        if created and not self._proven:
+            # Some S3-compatible services ignore the condition and overwrite: then nothing would fence two attempts. Our own bytes are at stake here.
+            if self._put_new(name, data):
+                raise CheckpointError("cannot seal a checkpoint", f"{self.place} ignores If-None-Match, so two attempts could overwrite each other", "Use Amazon S3, a service with conditional writes, or a file:// folder")
+            self._proven = True
+        return created
+
+    def _put_new(self, name: str, data: bytes) -> bool:
         with _errors("cannot seal a checkpoint", self.place):
             try:
                 self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data, IfNoneMatch="*", ContentType="application/json")

@@ -211,6 +211,14 @@ class Attempts(unittest.TestCase):
             run(SealLog(scene.store).take_epoch("j", 4, lambda _: True))
         self.assertEqual(scene.store.files, before)
 
+    def test_a_final_seal_counts_only_until_its_attempt_resumes_again(self):
+        scene = Scene(MemoryStore())
+        self.assertFalse(predecessor_is_done(scene.first, 2))
+        run(scene.first.seal(scene.holder, body(2, final=True)))
+        self.assertTrue(predecessor_is_done(scene.first, 2))
+        run(scene.first.take_epoch("j", 1, lambda _: True))  # its container was restarted
+        self.assertFalse(predecessor_is_done(scene.first, 2))
+
     def test_an_unreadable_seal_after_the_own_epoch_stops_the_writer_and_a_restart_goes_on(self):
         scene = Scene(MemoryStore())
         scene.store.files["seal/0000000003.json"] = b"\x00 torn"

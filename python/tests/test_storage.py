@@ -123,14 +123,14 @@ class Contract:
         holder = run(log.take_epoch("j", 1, lambda _: True))
         saver = Saver(self.store, log, holder, None)
         self.store.write("data/a1-e0-s9-00000000/orphan", lambda out: out.write(b"1"), nothing)
-        self.store.write("data/a2-e9-s9-00000000/newer-attempt", lambda out: out.write(b"1"), nothing)
+        self.store.write("data/a2-e0-s9-00000000/newer-attempt", lambda out: out.write(b"1"), nothing)
         self.store.write("data/a0-e0-s9-00000000/older-attempt", lambda out: out.write(b"1"), nothing)
         self.store.write("data/mine/foreign", lambda out: out.write(b"1"), nothing)
         for step in range(1, 6):
             saver.tidy(saver.save(Snapshot([step]), step, "test", step == 2, False, 0.0))
         steps = sorted(entry.step for entry in log.checkpoints if self.store.names(entry.data))
         self.assertEqual(steps, [2, 4, 5])
-        self.assertEqual([name for name in sorted(self.store.names("data")) if "-e2-" not in name and "-e1-" not in name], ["a0-e0-s9-00000000", "a2-e9-s9-00000000", "mine"])
+        self.assertEqual([name for name in sorted(self.store.names("data")) if "-e2-" not in name and "-e1-" not in name], ["a0-e0-s9-00000000", "a2-e0-s9-00000000", "mine"])
         self.assertEqual(len(self.store.names("seal")), 6)
 
     def test_nothing_is_deleted_unless_the_newer_seal_reads_back(self):
@@ -207,6 +207,14 @@ class Bucket(Contract, unittest.TestCase):
         log = SealLog(S3Store("bucket", "p", Retried()))
         self.assertEqual(run(log.take_epoch("j", 1, lambda _: True)).epoch, 1)
         self.assertEqual(len(log.entries), 1)
+
+    def test_a_service_that_ignores_the_condition_is_refused(self):
+        class Overwriting(FakeS3):
+            def put_object(self, Key, **ask):
+                self.objects[Key] = ask["Body"]
+
+        with self.assertRaisesRegex(CheckpointError, "ignores If-None-Match"):
+            run(S3Store("bucket", "p", Overwriting()).create("seal/0000000001.json", b"1"))
 
     def test_other_errors_say_what_to_check(self):
         with mock.patch.object(FakeS3, "get_object", side_effect=ClientError("AccessDenied")), self.assertRaisesRegex(StorageError, "s3:GetObject"):
