@@ -8,9 +8,12 @@
 import type { Decision } from './decision.ts';
 import { fold, openAttempts } from './fold.ts';
 import { objectiveUsdPerHour } from './objective.ts';
-import { type Context, heldUnchanged, onDemandOnOffer, place, spotCandidates } from './place.ts';
+import { type Context, heldUnchanged, onDemandOnOffer, place, proposedLeave, spotCandidates } from './place.ts';
+import { placementPolicy } from './policy.ts';
+import type { Policy, RunningAt } from './policy/proposal.ts';
+import { permits } from './policy/safety.ts';
 import type { JobView, ObservedAttempt, Snapshot } from './snapshot.ts';
-import { latestStartMs, mustLeaveSpot, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
+import { latestStartMs, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
 import type { AttemptState, JobState } from './state.ts';
 
 export function decide(snapshot: Snapshot): readonly Decision[] {
@@ -18,9 +21,14 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
 }
 
 /** The same for a job whose record is already folded (the worker's cache, the bench). */
-export function decideJob(state: JobState, job: Pick<JobView, 'attempts'>, rules: Omit<Snapshot, 'jobs'>): readonly Decision[] {
+export function decideJob(
+  state: JobState,
+  job: Pick<JobView, 'attempts'>,
+  rules: Omit<Snapshot, 'jobs'>,
+  policy: Policy = placementPolicy,
+): readonly Decision[] {
   if (state.finished !== null) return [];
-  const context: Context = { state, seen: job.attempts, nowMs: rules.nowMs, market: rules.market, settings: rules.settings };
+  const context: Context = { state, seen: job.attempts, nowMs: rules.nowMs, market: rules.market, settings: rules.settings, policy };
   if (job.attempts.length === 0 && state.attempts.every((a) => a.ended !== null)) {
     const same = heldUnchanged(context);
     return same === null ? place(context) : [same];
@@ -78,11 +86,23 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
-  if (attempt.capacityType === 'spot' && mustLeaveSpot(state, settings, nowMs, seen.progress) && onDemandOnOffer(context).length > 0) {
+  const at = runningAt(context, attempt);
+  const may = permits(state, settings, nowMs, seen.progress, at.overheadLeftMs);
+  if (attempt.capacityType === 'spot' && !may.staySpot && onDemandOnOffer(context).length > 0) {
     return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
   }
-  if (cheaperElsewhere(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
+  const mayLeave = seen.lastCheckpoint !== null && openAttempts(state).length === 1;
+  const leave = mayLeave ? proposedLeave(context, at, may, seen.progress) : null;
+  if (leave !== null) return [stop(context, attempt.attempt, 'move', leave)];
+  if (context.market.availability === undefined && cheaperElsewhere(context, attempt, seen))
+    return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
   return [keep(context, attempt.attempt, 'running')];
+}
+
+function runningAt({ state, nowMs, settings }: Context, attempt: AttemptState): RunningAt {
+  const { zone, instanceType, capacityType, resumed, launchedAtMs } = attempt;
+  const overheadLeftMs = resumed === null ? Math.max(0, launchedAtMs + startOverheadMs(state, settings) - nowMs) : 0;
+  return { zone, instanceType, capacityType, overheadLeftMs };
 }
 
 function stop(

@@ -6,9 +6,10 @@ import { openAttempts } from './fold.ts';
 import { mayStartIn, nextMoveAtMs } from './moves.ts';
 import { type Outlook, outlook, type Priced, placementOf } from './objective.ts';
 import { planDry, planNow, planWindow, type PlanContext } from './plan.ts';
-import { placementPolicy } from './policy.ts';
+import type { Permits, Policy, PolicyContext, RunningAt } from './policy/proposal.ts';
+import { permits, restrain } from './policy/safety.ts';
 import type { Reason } from './reasons.ts';
-import type { HeldWhy, Plan } from './record.ts';
+import type { HeldWhy, Plan, ProgressFact } from './record.ts';
 import type { EngineSettings, MarketView, ObservedAttempt } from './snapshot.ts';
 import { latestStartMs, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
 import type { JobState } from './state.ts';
@@ -19,6 +20,7 @@ export interface Context {
   readonly nowMs: number;
   readonly market: MarketView;
   readonly settings: EngineSettings;
+  readonly policy: Policy;
 }
 
 /** A held job whose thresholds were not crossed stays held, at the price of a comparison. Null when it must be thought about. */
@@ -68,25 +70,18 @@ export function place(context: Context): readonly Decision[] {
   const at: Site = { context, view, spot, planning, spotSafeUntilMs: spotSafeUntilMs(state, settings) };
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
-  if (nowMs > at.spotSafeUntilMs) return [onDemand(at)];
+  const may = permits(state, settings, nowMs);
+  if (!may.wait && !may.startSpot) return [onDemand(at)];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
   const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
-  if (spot.length === 0) return [dry(at, limited ? 'move-limit' : 'no-spot-capacity')];
-  const underWay = state.attempts.some((a) => a.resumed !== null);
-  const proposal = placementPolicy({
-    spec: state.spec,
-    underWay,
-    nowMs,
-    outlook: view,
-    spot,
-    lengthMs,
-    spotSafeUntilMs: at.spotSafeUntilMs,
-    settings,
-  });
+  const proposal = restrain(context.policy({ ...policyContext(context, view, spot), may }), may, null);
   switch (proposal.do) {
     case 'nothing-on-offer':
-      return [dry(at, 'no-spot-capacity')];
+      return [dry(at, limited ? 'move-limit' : 'no-spot-capacity')];
+    case 'stay':
+    case 'on-demand':
+      return [onDemand(at, may.wait ? 'on-demand-pays' : 'latest-start-reached')];
     case 'wait':
       return [
         hold(
@@ -100,6 +95,38 @@ export function place(context: Context): readonly Decision[] {
     case 'spot':
       return [launch(at, proposal.ranked, startReason(state))];
   }
+}
+
+/** What the policy is shown, less what it may do. */
+function policyContext(context: Context, view: Outlook, spot: readonly Priced[], seen: ProgressFact | null = null): Omit<PolicyContext, 'may'> {
+  const { state, nowMs, market, settings } = context;
+  return {
+    spec: state.spec,
+    deadlineMs: state.deadlineMs,
+    nowMs,
+    market,
+    outlook: view,
+    spot,
+    at: null,
+    workMs: remainingWorkMs(state, seen),
+    startOverheadMs: startOverheadMs(state, settings),
+    underWay: state.attempts.some((a) => a.resumed !== null),
+    spotSafeUntilMs: spotSafeUntilMs(state, settings, seen),
+    settings,
+  };
+}
+
+/** Why the policy wants what runs here to stop, and to run elsewhere or later. Null: it goes on. */
+export function proposedLeave(context: Context, at: RunningAt, may: Permits, seen: ProgressFact | null): Reason | null {
+  const { state, nowMs } = context;
+  const view = outlook(context.market, nowMs, state.spec);
+  const proposal = restrain(context.policy({ ...policyContext(context, view, spotCandidates(context, view), seen), at, may }), may, at.capacityType);
+  if (proposal.do === 'stay' || proposal.do === 'nothing-on-offer') return null;
+  if (proposal.do === 'on-demand') return at.capacityType === 'on-demand' || onDemandOnOffer(context, view).length === 0 ? null : 'on-demand-pays';
+  if (proposal.do === 'wait') return proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead';
+  const first = proposal.ranked[0]?.offering;
+  const same = first === undefined || (at.capacityType === 'spot' && first.zone === at.zone && first.instanceType === at.instanceType);
+  return same ? null : 'cheaper-elsewhere';
 }
 
 interface Site {

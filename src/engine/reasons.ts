@@ -12,6 +12,7 @@ export type Reason =
   | 'cheapest-now' // no better window is expected before the latest start time
   | 'window-open' // the window that the job was held for has come
   | 'latest-start-reached' // on demand now, or late
+  | 'on-demand-pays' // waiting for spot is expected to cost more than full price now
   | 'user-released'
   | 'retry-after-failure'
   // leaving an attempt

@@ -33,6 +33,18 @@ export interface SpotHistory {
   readonly priceUsdPerHour: Series;
 }
 
+/** When spot of one type in one zone was there and when it was not, as observed. */
+export interface AvailabilityHistory {
+  readonly zone: string;
+  readonly instanceType: string;
+  readonly observedFromMs: number;
+  readonly availableAtFirst: boolean;
+  /** Instants, ascending, at which it was first seen to have changed: from then on it was the other way. */
+  readonly changesMs: readonly number[];
+  /** Time between two looks. */
+  readonly observedEveryMs: number;
+}
+
 export interface CarbonView {
   readonly gramsPerKwh: number;
   /** Only `marginal` may be called "avoided" without a footnote. */
@@ -48,6 +60,8 @@ export interface MarketView {
   readonly simulated: readonly string[];
   readonly offerings: readonly Offering[];
   readonly spotHistory: readonly SpotHistory[];
+  /** Where it is known, the policy plans with how long spot lasts and how soon it returns; where not, with prices alone. */
+  readonly availability?: readonly AvailabilityHistory[];
   readonly carbon: CarbonView;
 }
 
@@ -142,6 +156,20 @@ export interface EngineSettings {
   readonly minHoldSaving: number;
   /** A voluntary move must save at least this fraction of what remains. */
   readonly minMoveSaving: number;
+  /** Set in a world that moves in ticks (benchmark, replay): nothing changes between two of them, and its bounds are announced. */
+  readonly ticks?: TickWorld;
+}
+
+/** Announced bounds of a world in ticks. Work of a tick is never lost; what is lost, is lost at the next tick. */
+export interface TickWorld {
+  readonly tickMs: number;
+  /** A start takes at most `startOverheadMs` times this. */
+  readonly overheadFactorMax: number;
+  /** Work done per time past the start: at least, and as expected of this job so far. */
+  readonly workRateMin: number;
+  readonly workRateExpected: number;
+  /** Of a spot launch; on demand never fails. */
+  readonly launchFailureProbability: number;
 }
 
 export interface Snapshot {

@@ -1,0 +1,38 @@
+// From decisions to the placement of one tick. In this world a stop is carried out at once (the work of the last tick is
+// saved), so a job that is asked to leave is decided again, as its worker would after the final seal.
+
+import { decideJob } from '../../src/engine/decide.ts';
+import type { Decision } from '../../src/engine/decision.ts';
+import type { Snapshot } from '../../src/engine/snapshot.ts';
+import type { Observation } from './protocol.ts';
+import type { World } from './world.ts';
+
+/** `rules` and `job` of an observation that `world` has taken in: what production's snapshot would hold. */
+export function act(world: World, obs: Observation): string {
+  const rules: Omit<Snapshot, 'jobs'> = { nowMs: obs.t * 1000, market: world.market(obs), settings: world.settingsNow() };
+  const { state, attempts } = world.job(obs);
+  const answer = placementOf(decideJob(state, { attempts }, rules), obs.at);
+  if (answer !== null) return answer;
+  const stopped = world.job(obs, 'pause');
+  return placementOf(decideJob(stopped.state, { attempts: stopped.attempts }, rules), 'pause') ?? 'pause';
+}
+
+/** Null: it is to stop where it is. */
+function placementOf(decisions: readonly Decision[], at: string): string | null {
+  const [decision] = decisions;
+  switch (decision?.do) {
+    case 'launch': {
+      const [choice] = decision.ranked;
+      return choice?.capacityType === 'spot' ? `spot:${choice.zone}` : 'on-demand';
+    }
+    case 'hold':
+      return 'pause';
+    case 'keep':
+      return at;
+    case 'stop':
+      return null;
+    case 'remove':
+    case undefined:
+      throw new Error(`No placement follows from ${decision?.do ?? 'no decision'}.`);
+  }
+}

@@ -1,0 +1,33 @@
+// The rule where nothing is known of how long spot lasts: cheapest spot now, unless the forecast promises a window that is
+// better by `minHoldSaving`. It has no opinion about what runs (decide.ts moves it when another place is clearly cheaper).
+
+import { type Window, WINDOW_STEP_MS } from '../objective.ts';
+import type { Policy, PolicyContext } from './proposal.ts';
+
+export const cheapestNow: Policy = (context) => {
+  if (context.at !== null) return { do: 'stay' };
+  const [first] = context.spot;
+  if (first === undefined) return { do: 'nothing-on-offer' };
+  const { zone, instanceType } = first.offering;
+  const now = context.outlook.windowIn(zone, instanceType, context.nowMs, context.workMs + context.startOverheadMs);
+  const later = bestWindow(context);
+  const { minHoldSaving, minMoveSaving } = context.settings;
+  const needed = context.underWay ? Math.max(minHoldSaving, minMoveSaving) : minHoldSaving;
+  if (now !== null && later !== null && later.objectiveUsd < now.objectiveUsd * (1 - needed)) {
+    return { do: 'wait', window: later, greener: later.costUsd >= now.costUsd };
+  }
+  return { do: 'spot', ranked: context.spot };
+};
+
+/** The best window that opens later than now and while spot is safe, or null. */
+function bestWindow(context: PolicyContext): Window | null {
+  let best: Window | null = null;
+  const lengthMs = context.workMs + context.startOverheadMs;
+  const last = context.spotSafeUntilMs - context.settings.sweepMs;
+  for (let startMs = context.nowMs + WINDOW_STEP_MS; startMs <= last; startMs += WINDOW_STEP_MS) {
+    const window = context.outlook.bestFrom(startMs, lengthMs);
+    // Of windows that cost the same, the earlier one: it leaves more slack.
+    if (window !== null && (best === null || window.objectiveUsd < best.objectiveUsd * 0.999)) best = window;
+  }
+  return best;
+}
