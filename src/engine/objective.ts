@@ -90,16 +90,27 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
     .filter((o) => o.available)
     .map(priced)
     .sort(byObjective);
-  const carbon = meanWithLevel(market.carbon.history, nowMs, market.carbon.gramsPerKwh);
-  const columns = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
+  // Forecast only when a window is asked for: most looks at a running job ask for none.
+  let made: readonly Column[] | null = null;
+  const columns = (): readonly Column[] => {
+    if (made === null) {
+      const carbon = meanWithLevel(market.carbon.history, nowMs, market.carbon.gramsPerKwh);
+      made = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
+    }
+    return made;
+  };
   const windowOf = (c: Column, startMs: number, lengthMs: number): Window => windowIn(c, nowMs, startMs, lengthMs, job.carbonPriceUsdPerTonne);
   return {
     gramsPerKwhNow: market.carbon.gramsPerKwh,
     spotNow,
     onDemand,
-    bestFrom: (startMs, lengthMs) => cheapest(columns.map((c) => windowOf(c, startMs, lengthMs))),
+    bestFrom: (startMs, lengthMs) => cheapest(columns().map((c) => windowOf(c, startMs, lengthMs))),
     windowIn: (zone, instanceType, startMs, lengthMs) =>
-      cheapest(columns.filter((c) => c.zone === zone && c.instanceType === instanceType).map((c) => windowOf(c, startMs, lengthMs))),
+      cheapest(
+        columns()
+          .filter((c) => c.zone === zone && c.instanceType === instanceType)
+          .map((c) => windowOf(c, startMs, lengthMs)),
+      ),
   };
 }
 

@@ -1,0 +1,98 @@
+// Which table a situation needs, and the memory of those already made. What a table is made for is rounded, so that jobs and
+// looks share it; the memory is bounded by bytes, and the table that was not asked for longest goes first.
+
+import { type Ahead, aheadOf } from './ahead.ts';
+import type { Situation } from './choose.ts';
+import { phasesFor } from './phases.ts';
+import { buildTable, type Table } from './table.ts';
+
+const HOUR_MS = 3_600_000;
+const MOST_BYTES = 400 * 2 ** 20;
+/** Times left are rounded up to this; less where the forecast of the grid grows stale. */
+const CHUNK_HOURS = 3;
+const SHIFTING_CHUNK_HOURS = 1;
+/** Rates, prices and slack within these factors share a table. */
+const RATE_STEP = Math.log(1.25);
+const PRICE_STEP = Math.log(1.02);
+const SLACK_STEP = Math.log(1.4);
+const DRIFT_STEP = 0.005;
+const CELLS: readonly number[] = [40_000, 40_000, 10_000, 1000, 1000];
+
+const memory = new Map<string, Table>();
+let bytes = 0;
+
+export interface Found {
+  readonly table: Table;
+  /** Prices or the grid are expected to change, so waiting may pay although spot is there. */
+  readonly mayShift: boolean;
+}
+
+export function tableFor(situation: Situation): Found {
+  const { pools, carbon, carbonUsdPerGram, onDemand, lookHours } = situation;
+  const green = carbonUsdPerGram > 0 && [...pools.map((p) => p.powerKw), onDemand?.offering.facilityPowerKw ?? 0].some((kw) => kw > 0);
+  const varies = green || pools.some((p) => p.prices !== undefined);
+  const chunkHours = varies ? SHIFTING_CHUNK_HOURS : CHUNK_HOURS;
+  const chunk = Math.max(1, Math.ceil(situation.hoursLeft / chunkHours - 1e-9));
+  const toHours = chunk * chunkHours;
+  const asOfMs = Math.min(situation.nowMs, situation.deadlineMs - toHours * HOUR_MS);
+  const grid: Ahead = green ? aheadOf(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
+  const prices = pools.map((p) => aheadOf(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
+  const mayShift = grid.varies || prices.some((p) => p.varies);
+  const rates = pools.map(({ learned }) => ({
+    lossFactor: rounded(learned.lossFactor, RATE_STEP),
+    returnFactor: rounded(learned.returnFactor, RATE_STEP),
+  }));
+  const drift = Math.round(situation.drift / DRIFT_STEP) * DRIFT_STEP;
+  const slack = Math.max(situation.hoursLeft - situation.workHours, lookHours) + drift * situation.workHours;
+  const maxSlackHours = Math.exp(Math.ceil(Math.log(slack) / SLACK_STEP - 1e-9) * SLACK_STEP);
+  const onDemandUsd = onDemand?.offering.priceUsdPerHour ?? 0;
+  const onDemandKw = onDemand?.offering.facilityPowerKw ?? 0;
+  const name = [
+    ...[lookHours, toHours, maxSlackHours, situation.startHours, situation.startMaxHours, situation.launchFailureProbability, drift],
+    ...[onDemandUsd, onDemandKw, carbonUsdPerGram, mayShift, grid.name, grid.varies || prices.some((p) => p.varies) ? situation.deadlineMs : ''],
+    ...pools.flatMap((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw]),
+  ].join('|');
+  const atMs = (hoursLeft: number): number => situation.deadlineMs - hoursLeft * HOUR_MS;
+  const gridUsd = (kw: number, hoursLeft: number): number => (green ? kw * grid.at(atMs(hoursLeft)) * carbonUsdPerGram : 0);
+  const table = remembered(name, () =>
+    buildTable({
+      phases: phasesFor(pools.length),
+      pools: rates,
+      poolUsdPerHour: pools.map((p, i) => (hoursLeft) => (prices[i]?.at(atMs(hoursLeft)) ?? p.usdPerHour) + gridUsd(p.powerKw, hoursLeft)),
+      onDemandUsdPerHour: (hoursLeft) => onDemandUsd + gridUsd(onDemandKw, hoursLeft),
+      startHours: situation.startHours,
+      startMaxHours: situation.startMaxHours,
+      launchFailureProbability: situation.launchFailureProbability,
+      drift,
+      mayShift,
+      fromHours: toHours - chunkHours,
+      toHours,
+      maxSlackHours,
+      tickHours: lookHours,
+      cells: CELLS[pools.length] ?? 1000,
+    }),
+  );
+  return { table, mayShift };
+}
+
+function remembered(name: string, make: () => Table): Table {
+  const known = memory.get(name);
+  if (known !== undefined) {
+    memory.delete(name);
+    memory.set(name, known);
+    return known;
+  }
+  const made = make();
+  memory.set(name, made);
+  bytes += made.bytes;
+  for (const [oldest, table] of memory) {
+    if (bytes <= MOST_BYTES || oldest === name) break;
+    memory.delete(oldest);
+    bytes -= table.bytes;
+  }
+  return made;
+}
+
+function rounded(value: number, step: number): number {
+  return Math.exp(Math.round(Math.log(value) / step) * step);
+}
