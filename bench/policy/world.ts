@@ -148,11 +148,11 @@ export class World {
     };
   }
 
-  /** The history given at first and what was seen since, without the step that has just begun. */
+  /** The history given at first and what was seen since, without the step that has just begun. Nothing is forgotten: a forecast as it stood hours ago needs its whole week. */
   private grid(obs: Observation): Series {
     const stepMs = (this.scenario.carbon?.stepSeconds ?? 1800) * 1000;
     const beganMs = Math.floor((obs.t * 1000) / stepMs + 1e-9) * stepMs;
-    const known = this.carbon.slice(0, -1).slice(-Math.round((7 * 24 * 3_600_000) / stepMs));
+    const known = this.carbon.slice(0, -1);
     this.series ??= { startMs: beganMs - known.length * stepMs, stepMs, values: known };
     return this.series;
   }

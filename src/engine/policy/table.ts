@@ -74,21 +74,28 @@ interface Kernel {
   readonly justDown: Int32Array;
 }
 
+/** One buffer of values and its planes. */
+interface Buffer {
+  readonly all: Float64Array;
+  readonly planes: readonly Float64Array[];
+}
+
 class Sweep {
   readonly states: number;
   private readonly q: TableQuestion;
   private readonly step: number;
   private readonly n: number;
-  private readonly plane: number;
   private readonly kernels: readonly Kernel[];
   private readonly everything: Int32Array;
   private readonly mayWait: Uint8Array;
+  /** [zone][state]: that zone has spot in that state. */
+  private readonly isUp: readonly Uint8Array[];
   private readonly penalty: Float64Array;
-  private value: Float64Array;
-  private next: Float64Array;
-  private readonly expected: Float64Array;
+  // Cells past the work left are never written and stay 0, in both buffers.
+  private value: Buffer;
+  private next: Buffer;
+  private readonly expected: Buffer;
   private readonly scratch: readonly [Float64Array, Float64Array, Float64Array, Float64Array];
-  private readonly shifted: Float64Array;
   private readonly idleAtZeroUsd: number;
 
   constructor(question: TableQuestion, step: number, slackCells: number) {
@@ -97,23 +104,27 @@ class Sweep {
     this.n = slackCells;
     const pools = question.pools.length;
     this.states = question.phases.count ** pools;
-    this.plane = this.states * slackCells;
+    const plane = this.states * slackCells;
     this.kernels = kernelsOf(question, step, this.states);
     this.everything = Int32Array.from({ length: this.states }, (_, x) => x);
     this.mayWait = waitingOffered(question, this.states);
-    const size = (2 + pools) * this.plane;
-    this.value = new Float64Array(size);
-    this.next = new Float64Array(size);
-    this.expected = new Float64Array(size);
-    this.scratch = [0, 1, 2, 3].map(() => new Float64Array(pools > 1 ? this.plane : 0)) as [Float64Array, Float64Array, Float64Array, Float64Array];
-    this.shifted = new Float64Array(slackCells);
+    this.isUp = this.kernels.map((kernel) => {
+      const up = new Uint8Array(this.states);
+      for (const x of kernel.up) up[x] = 1;
+      return up;
+    });
+    this.value = bufferOf(2 + pools, plane);
+    this.next = bufferOf(2 + pools, plane);
+    this.expected = bufferOf(2 + pools, plane);
+    const scratch = (): Float64Array => new Float64Array(pools > 1 ? plane : 0);
+    this.scratch = [scratch(), scratch(), scratch(), scratch()];
     const scaleUsd = question.onDemandUsdPerHour(0);
     this.idleAtZeroUsd = 330 * scaleUsd;
     this.penalty = Float64Array.from({ length: slackCells }, (_, i) => 10 * scaleUsd * Math.max(0, question.startMaxHours - i * step));
   }
 
   snapshot(): Float32Array {
-    return Float32Array.from(this.value);
+    return Float32Array.from(this.value.all);
   }
 
   /** From layer m-1 to layer m. */
@@ -124,63 +135,98 @@ class Sweep {
     const hoursLeft = m * this.step;
     const onDemandUsd = this.q.onDemandUsdPerHour(hoursLeft) * this.step;
     const spotUsd = this.q.poolUsdPerHour.map((usd) => usd(hoursLeft) * this.step);
-    this.next.fill(0);
     for (let x = 0; x < this.states; x++) this.choose(x, width, withWork, onDemandUsd, spotUsd);
     [this.value, this.next] = [this.next, this.value];
   }
 
   /** Expected values one step later: all zones change; of what runs on spot, its own zone may be lost. */
   private expect(width: number): void {
-    const { kernels, value, expected, plane } = this;
+    const { kernels, value, expected, n } = this;
     const zones = kernels.length;
     if (zones === 0) {
-      expected.set(value);
+      expected.all.set(value.all);
       return;
     }
     const [a, b, c, d] = this.scratch;
     for (let p = 0; p < 2; p++) {
-      let from = value.subarray(p * plane, (p + 1) * plane);
+      let from = value.planes[p] as Float64Array;
       for (let z = 0; z < zones; z++) {
-        const to = z === zones - 1 ? expected.subarray(p * plane, (p + 1) * plane) : z % 2 === 0 ? a : b;
-        this.apply(kernels[z] as Kernel, this.everything, from, to, width);
+        const to = z === zones - 1 ? (expected.planes[p] as Float64Array) : z % 2 === 0 ? a : b;
+        mix(kernels[z] as Kernel, this.everything, from, from, to, n, width);
         from = to;
       }
     }
     for (let z = 0; z < zones; z++) {
       const own = kernels[z] as Kernel;
-      let running = value.subarray((2 + z) * plane, (3 + z) * plane);
-      let lost = value.subarray(0, plane);
+      let running = value.planes[2 + z] as Float64Array;
+      let lost = value.planes[0] as Float64Array;
       let turn = false;
       for (let y = 0; y < zones; y++) {
         if (y === z) continue;
         const other = kernels[y] as Kernel;
-        const [toRunning, toLost] = turn ? [a, c] : [b, d];
-        this.apply(other, own.up, running, toRunning, width);
-        this.apply(other, own.justDown, lost, toLost, width);
+        const toRunning = turn ? a : b;
+        const toLost = turn ? c : d;
+        mix(other, own.up, running, running, toRunning, n, width);
+        mix(other, own.justDown, lost, lost, toLost, n, width);
         running = toRunning;
         lost = toLost;
         turn = !turn;
       }
-      this.applyOwn(own, running, lost, expected.subarray((2 + z) * plane, (3 + z) * plane), width);
+      mix(own, own.up, running, lost, expected.planes[2 + z] as Float64Array, n, width);
     }
   }
 
-  private apply(kernel: Kernel, rows: Int32Array, from: Float64Array, to: Float64Array, width: number): void {
-    for (let r = 0; r < rows.length; r++) {
-      const x = rows[r] as number;
-      this.mix(kernel, x, from, from, to, width);
+  /** The cheapest of what may be done, for every slack at once. */
+  private choose(x: number, width: number, withWork: number, onDemandUsd: number, spotUsd: readonly number[]): void {
+    const { n, penalty, kernels } = this;
+    const { launchFailureProbability: fails, drift } = this.q;
+    const base = x * n;
+    const startCells = this.q.startHours / this.step - drift;
+    const best = this.next.planes[0] as Float64Array;
+    const waited = this.expected.planes[0] as Float64Array;
+    shift(this.expected.planes[1] as Float64Array, best, base, startCells, width, withWork);
+    for (let i = 0; i < withWork; i++) best[base + i] = (best[base + i] as number) + onDemandUsd + (penalty[i] as number);
+    if (this.mayWait[x] === 1) {
+      best[base] = Math.min(best[base] as number, this.idleAtZeroUsd);
+      for (let i = 1; i < withWork; i++) {
+        const wait = waited[base + i - 1] as number;
+        if (wait < (best[base + i] as number)) best[base + i] = wait;
+      }
+    }
+    for (let z = 0; z < kernels.length; z++) {
+      if ((this.isUp[z] as Uint8Array)[x] === 0) continue;
+      const usd = spotUsd[z] as number;
+      const started = this.next.planes[2 + z] as Float64Array;
+      shift(this.expected.planes[2 + z] as Float64Array, started, base, startCells, width, withWork);
+      for (let i = 0; i < withWork; i++) {
+        let cost = usd + (started[base + i] as number) + (penalty[i] as number);
+        if (fails > 0) cost += fails * ((i > 0 ? (waited[base + i - 1] as number) : this.idleAtZeroUsd) - cost);
+        if (cost < (best[base + i] as number)) best[base + i] = cost;
+      }
+    }
+    for (let p = 1; p < 2 + kernels.length; p++) {
+      if (p > 1 && (this.isUp[p - 2] as Uint8Array)[x] === 0) continue;
+      const usd = p === 1 ? onDemandUsd : (spotUsd[p - 2] as number);
+      const to = this.next.planes[p] as Float64Array;
+      const from = this.expected.planes[p] as Float64Array;
+      if (drift === 0) for (let i = 0; i < withWork; i++) to[base + i] = Math.min(usd + (from[base + i] as number), best[base + i] as number);
+      else {
+        shift(from, to, base, -drift, width, withWork);
+        for (let i = 0; i < withWork; i++) to[base + i] = Math.min(usd + (to[base + i] as number), best[base + i] as number);
+      }
     }
   }
+}
 
-  private applyOwn(kernel: Kernel, running: Float64Array, lost: Float64Array, to: Float64Array, width: number): void {
-    for (let r = 0; r < kernel.up.length; r++) {
-      const x = kernel.up[r] as number;
-      this.mix(kernel, x, running, lost, to, width);
-    }
-  }
+function bufferOf(planes: number, size: number): Buffer {
+  const all = new Float64Array(planes * size);
+  return { all, planes: Array.from({ length: planes }, (_, p) => all.subarray(p * size, (p + 1) * size)) };
+}
 
-  private mix(kernel: Kernel, x: number, from: Float64Array, flippedFrom: Float64Array, to: Float64Array, width: number): void {
-    const n = this.n;
+/** to[x] = stay * from[x] + grow * from[x grown] + flip * flippedFrom[x flipped], for the given states. */
+function mix(kernel: Kernel, rows: Int32Array, from: Float64Array, flippedFrom: Float64Array, to: Float64Array, n: number, width: number): void {
+  for (let r = 0; r < rows.length; r++) {
+    const x = rows[r] as number;
     const stay = kernel.stay[x] as number;
     const grow = kernel.grow[x] as number;
     const flip = kernel.flip[x] as number;
@@ -192,68 +238,21 @@ class Sweep {
       for (let i = 0; i < width; i++)
         to[s + i] = stay * (from[s + i] as number) + grow * (from[g + i] as number) + flip * (flippedFrom[f + i] as number);
   }
+}
 
-  /** The cheapest of what may be done, for every slack at once. */
-  private choose(x: number, width: number, withWork: number, onDemandUsd: number, spotUsd: readonly number[]): void {
-    const { next, expected, plane, n, kernels, shifted, penalty } = this;
-    const { launchFailureProbability: fails, drift } = this.q;
-    const idle = x * n;
-    const onDemand = plane + x * n;
-    const waits = this.mayWait[x] === 1;
-    this.launched(onDemand, width, withWork);
-    for (let i = 0; i < withWork; i++) {
-      const bought = onDemandUsd + (shifted[i] as number) + (penalty[i] as number);
-      const waited = i > 0 ? (expected[idle + i - 1] as number) : this.idleAtZeroUsd;
-      next[idle + i] = waits && waited < bought ? waited : bought;
-    }
-    for (let z = 0; z < kernels.length; z++) {
-      if (!this.isUp(x, z)) continue;
-      const usd = spotUsd[z] as number;
-      this.launched((2 + z) * plane + x * n, width, withWork);
-      for (let i = 0; i < withWork; i++) {
-        let cost = usd + (shifted[i] as number) + (penalty[i] as number);
-        if (fails > 0) cost = (1 - fails) * cost + fails * (i > 0 ? (expected[idle + i - 1] as number) : this.idleAtZeroUsd);
-        if (cost < (next[idle + i] as number)) next[idle + i] = cost;
-      }
-    }
-    for (let p = 1; p < 2 + kernels.length; p++) {
-      if (p > 1 && !this.isUp(x, p - 2)) continue;
-      const at = p * plane + x * n;
-      const usd = p === 1 ? onDemandUsd : (spotUsd[p - 2] as number);
-      if (drift !== 0) this.shift(at, -drift, width, withWork);
-      for (let i = 0; i < withWork; i++) {
-        const stay = usd + ((drift === 0 ? expected[at + i] : shifted[i]) as number);
-        const leave = next[idle + i] as number;
-        next[at + i] = stay < leave ? stay : leave;
-      }
-    }
+/** to[i] = from at slack i - cells, linearly between cells; below 0 as at 0. */
+function shift(from: Float64Array, to: Float64Array, base: number, cells: number, width: number, withWork: number): void {
+  const whole = Math.ceil(cells);
+  const part = whole - cells;
+  const first = Math.min(withWork, Math.max(0, whole));
+  const inside = Math.min(withWork, width - 1 + whole);
+  const lowest = from[base] as number;
+  for (let i = 0; i < first; i++) to[base + i] = lowest;
+  for (let i = first; i < inside; i++) {
+    const low = from[base + i - whole] as number;
+    to[base + i] = low + ((from[base + i - whole + 1] as number) - low) * part;
   }
-
-  private isUp(x: number, z: number): boolean {
-    const { count, upCentres } = this.q.phases;
-    return Math.floor(x / count ** z) % count < upCentres.length;
-  }
-
-  private launched(at: number, width: number, withWork: number): void {
-    this.shift(at, this.q.startHours / this.step - this.q.drift, width, withWork);
-  }
-
-  /** `shifted[i]` = expected value at slack i - cells, linearly between cells; below 0 as at 0. */
-  private shift(at: number, cells: number, width: number, withWork: number): void {
-    const { expected, shifted } = this;
-    const whole = Math.ceil(cells);
-    const part = whole - cells;
-    const last = width - 1;
-    for (let i = 0; i < withWork; i++) {
-      const low = i - whole;
-      if (low < 0) shifted[i] = expected[at] as number;
-      else if (low >= last) shifted[i] = expected[at + last] as number;
-      else {
-        const e = expected[at + low] as number;
-        shifted[i] = e + ((expected[at + low + 1] as number) - e) * part;
-      }
-    }
-  }
+  for (let i = Math.max(first, inside); i < withWork; i++) to[base + i] = from[base + width - 1] as number;
 }
 
 /** Not offered where a zone with spot is past its first phase, else "wait until one grows old" has a false value. */

@@ -3,6 +3,7 @@
 
 import { type Ahead, aheadOf } from './ahead.ts';
 import type { Situation } from './choose.ts';
+import { learn } from './learn.ts';
 import { phasesFor } from './phases.ts';
 import { buildTable, type Table } from './table.ts';
 
@@ -10,11 +11,11 @@ const HOUR_MS = 3_600_000;
 const MOST_BYTES = 400 * 2 ** 20;
 /** Times left are rounded up to this; less where the forecast of the grid grows stale. */
 const CHUNK_HOURS = 3;
-const SHIFTING_CHUNK_HOURS = 1;
+const SHIFTING_CHUNK_HOURS = 2;
 /** Rates, prices and slack within these factors share a table. */
-const RATE_STEP = Math.log(1.25);
+const RATE_STEP = Math.log(1.1);
 const PRICE_STEP = Math.log(1.02);
-const SLACK_STEP = Math.log(1.4);
+const SLACK_STEP = Math.log(1.6);
 const DRIFT_STEP = 0.005;
 const CELLS: readonly number[] = [40_000, 40_000, 10_000, 1000, 1000];
 
@@ -38,9 +39,13 @@ export function tableFor(situation: Situation): Found {
   const grid: Ahead = green ? aheadOf(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
   const prices = pools.map((p) => aheadOf(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
   const mayShift = grid.varies || prices.some((p) => p.varies);
-  const rates = pools.map(({ learned }) => ({
-    lossFactor: rounded(learned.lossFactor, RATE_STEP),
-    returnFactor: rounded(learned.returnFactor, RATE_STEP),
+  const then = learn(
+    pools.map((p) => p.history),
+    asOfMs,
+  );
+  const rates = then.map(({ lossFactor, returnFactor }) => ({
+    lossFactor: rounded(lossFactor, RATE_STEP),
+    returnFactor: rounded(returnFactor, RATE_STEP),
   }));
   const drift = Math.round(situation.drift / DRIFT_STEP) * DRIFT_STEP;
   const slack = Math.max(situation.hoursLeft - situation.workHours, lookHours) + drift * situation.workHours;
