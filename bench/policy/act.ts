@@ -3,18 +3,20 @@
 
 import { decideJob } from '../../src/engine/decide.ts';
 import type { Decision } from '../../src/engine/decision.ts';
+import { placementPolicy } from '../../src/engine/policy.ts';
+import type { Policy } from '../../src/engine/policy/proposal.ts';
 import type { Snapshot } from '../../src/engine/snapshot.ts';
 import type { Observation } from './protocol.ts';
 import type { World } from './world.ts';
 
-/** `rules` and `job` of an observation that `world` has taken in: what production's snapshot would hold. */
-export function act(world: World, obs: Observation): string {
+/** Decides on an observation that `world` has taken in. `policy`: another one than production's, for tests. */
+export function act(world: World, obs: Observation, policy: Policy = placementPolicy): string {
   const rules: Omit<Snapshot, 'jobs'> = { nowMs: obs.t * 1000, market: world.market(obs), settings: world.settingsNow() };
   const { state, attempts } = world.job(obs);
-  const answer = placementOf(decideJob(state, { attempts }, rules), obs.at);
+  const answer = placementOf(decideJob(state, { attempts }, rules, policy), obs.at);
   if (answer !== null) return answer;
   const stopped = world.job(obs, 'pause');
-  return placementOf(decideJob(stopped.state, { attempts: stopped.attempts }, rules), 'pause') ?? 'pause';
+  return placementOf(decideJob(stopped.state, { attempts: stopped.attempts }, rules, policy), 'pause') ?? 'pause';
 }
 
 /** Null: it is to stop where it is. */
