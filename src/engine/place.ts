@@ -121,7 +121,8 @@ export function proposedLeave(context: Context, at: RunningAt, may: Permits, see
   const { state, nowMs } = context;
   const view = outlook(context.market, nowMs, state.spec);
   const proposal = restrain(context.policy({ ...policyContext(context, view, spotCandidates(context, view), seen), at, may }), may, at.capacityType);
-  if (proposal.do === 'stay' || proposal.do === 'nothing-on-offer') return null;
+  if (proposal.do === 'stay') return null;
+  if (proposal.do === 'nothing-on-offer') return state.spec.carbonPriceUsdPerTonne > 0 ? 'greener-window-ahead' : 'cheaper-window-ahead';
   if (proposal.do === 'on-demand') return at.capacityType === 'on-demand' || onDemandOnOffer(context, view).length === 0 ? null : 'on-demand-pays';
   if (proposal.do === 'wait') return proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead';
   const first = proposal.ranked[0]?.offering;

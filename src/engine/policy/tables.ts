@@ -8,7 +8,7 @@ import { phasesFor } from './phases.ts';
 import { buildTable, type Table } from './table.ts';
 
 const HOUR_MS = 3_600_000;
-const MOST_BYTES = 400 * 2 ** 20;
+const MOST_BYTES = 256 * 2 ** 20;
 /** Times left are rounded up to this; less where the forecast of the grid grows stale. */
 const CHUNK_HOURS = 3;
 const SHIFTING_CHUNK_HOURS = 2;
@@ -17,7 +17,7 @@ const RATE_STEP = Math.log(1.1);
 const PRICE_STEP = Math.log(1.02);
 const SLACK_STEP = Math.log(1.6);
 const DRIFT_STEP = 0.005;
-const CELLS: readonly number[] = [40_000, 40_000, 10_000, 1000, 1000];
+const CELLS: readonly number[] = [40_000, 40_000, 10_000, 2000, 2000];
 
 const memory = new Map<string, Table>();
 let bytes = 0;
@@ -52,11 +52,10 @@ export function tableFor(situation: Situation): Found {
   const maxSlackHours = Math.exp(Math.ceil(Math.log(slack) / SLACK_STEP - 1e-9) * SLACK_STEP);
   const onDemandUsd = onDemand?.offering.priceUsdPerHour ?? 0;
   const onDemandKw = onDemand?.offering.facilityPowerKw ?? 0;
-  const name = [
-    ...[lookHours, toHours, maxSlackHours, situation.startHours, situation.startMaxHours, situation.launchFailureProbability, drift],
-    ...[onDemandUsd, onDemandKw, carbonUsdPerGram, mayShift, grid.name, grid.varies || prices.some((p) => p.varies) ? situation.deadlineMs : ''],
-    ...pools.flatMap((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw]),
-  ].join('|');
+  const { startHours, startMaxHours, launchFailureProbability } = situation;
+  const world = [lookHours, startHours, startMaxHours, launchFailureProbability, drift, onDemandUsd, onDemandKw, carbonUsdPerGram];
+  const reach = [chunkHours, toHours, maxSlackHours, mayShift, grid.name, mayShift ? situation.deadlineMs : ''];
+  const name = [world, reach, ...pools.map((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw])].join('|');
   const atMs = (hoursLeft: number): number => situation.deadlineMs - hoursLeft * HOUR_MS;
   const gridUsd = (kw: number, hoursLeft: number): number => (green ? kw * grid.at(atMs(hoursLeft)) * carbonUsdPerGram : 0);
   const table = remembered(name, () =>
@@ -65,9 +64,9 @@ export function tableFor(situation: Situation): Found {
       pools: rates,
       poolUsdPerHour: pools.map((p, i) => (hoursLeft) => (prices[i]?.at(atMs(hoursLeft)) ?? p.usdPerHour) + gridUsd(p.powerKw, hoursLeft)),
       onDemandUsdPerHour: (hoursLeft) => onDemandUsd + gridUsd(onDemandKw, hoursLeft),
-      startHours: situation.startHours,
-      startMaxHours: situation.startMaxHours,
-      launchFailureProbability: situation.launchFailureProbability,
+      startHours,
+      startMaxHours,
+      launchFailureProbability,
       drift,
       mayShift,
       fromHours: toHours - chunkHours,
