@@ -16,7 +16,7 @@ const SHIFTING_CHUNK_HOURS = 2;
 const RATE_STEP = Math.log(1.1);
 const PRICE_STEP = Math.log(1.02);
 const SLACK_STEP = Math.log(1.6);
-const DRIFT_STEP = 0.005;
+const DRIFT_STEP = 0.001;
 const CELLS: readonly number[] = [40_000, 40_000, 10_000, 2000, 2000];
 
 const memory = new Map<string, Table>();
@@ -35,7 +35,7 @@ export function tableFor(situation: Situation): Found {
   const chunkHours = varies ? SHIFTING_CHUNK_HOURS : CHUNK_HOURS;
   const chunk = Math.max(1, Math.ceil(situation.hoursLeft / chunkHours - 1e-9));
   const toHours = chunk * chunkHours;
-  const asOfMs = Math.min(situation.nowMs, situation.deadlineMs - toHours * HOUR_MS);
+  const asOfMs = Math.floor(situation.nowMs / (chunkHours * HOUR_MS)) * chunkHours * HOUR_MS;
   const grid: Ahead = green ? aheadOf(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
   const prices = pools.map((p) => aheadOf(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
   const mayShift = grid.varies || prices.some((p) => p.varies);
@@ -52,11 +52,13 @@ export function tableFor(situation: Situation): Found {
   const maxSlackHours = Math.exp(Math.ceil(Math.log(slack) / SLACK_STEP - 1e-9) * SLACK_STEP);
   const onDemandUsd = onDemand?.offering.priceUsdPerHour ?? 0;
   const onDemandKw = onDemand?.offering.facilityPowerKw ?? 0;
+  // Deadlines within half an hour share a forecast.
+  const deadlineMs = Math.round(situation.deadlineMs / HOUR_MS) * HOUR_MS;
   const { startHours, startMaxHours, launchFailureProbability } = situation;
   const world = [lookHours, startHours, startMaxHours, launchFailureProbability, drift, onDemandUsd, onDemandKw, carbonUsdPerGram];
-  const reach = [chunkHours, toHours, maxSlackHours, mayShift, grid.name, mayShift ? situation.deadlineMs : ''];
+  const reach = [chunkHours, toHours, maxSlackHours, mayShift, grid.name, mayShift ? deadlineMs : ''];
   const name = [world, reach, ...pools.map((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw])].join('|');
-  const atMs = (hoursLeft: number): number => situation.deadlineMs - hoursLeft * HOUR_MS;
+  const atMs = (hoursLeft: number): number => deadlineMs - hoursLeft * HOUR_MS;
   const gridUsd = (kw: number, hoursLeft: number): number => (green ? kw * grid.at(atMs(hoursLeft)) * carbonUsdPerGram : 0);
   const table = remembered(name, () =>
     buildTable({
