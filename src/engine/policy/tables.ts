@@ -17,7 +17,7 @@ const RATE_STEP = Math.log(1.1);
 const PRICE_STEP = Math.log(1.02);
 const SLACK_STEP = Math.log(1.6);
 const DRIFT_STEP = 0.001;
-const CELLS: readonly number[] = [40_000, 40_000, 10_000, 2000, 2000];
+const CELLS: readonly number[] = [40_000, 40_000, 10_000, 1500, 1200];
 
 const memory = new Map<string, Table>();
 let bytes = 0;
