@@ -56,7 +56,8 @@ export function loadConfig({ env = process.env, cwd = process.cwd(), flags = {} 
   const issue = result.error.issues[0];
   const where = issue?.path.join('.') ?? '';
   throw new NerveError('usage', `The setting ${where === '' ? '(top level)' : where} is not valid: ${issue?.message ?? 'unknown'}.`, {
-    hint: `It comes from ${sources[where] ?? file}; "nerve config show" lists every setting and its default.`,
+    // The fault may lie inside a list: its source is that of the list.
+    hint: `It comes from ${sources[where.replace(/\.\d+$/, '')] ?? file}; "nerve config show" lists every setting and its default.`,
   });
 }
 

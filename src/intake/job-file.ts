@@ -40,11 +40,11 @@ export function readJobFile(path: string): JobFile {
     throw new NerveError('usage', `Cannot read the job file ${path}.`, { cause, hint: 'Check the path given with --file.' });
   }
   try {
-    const result = jobFileSchema.safeParse(parse(text));
+    const result = jobFileSchema.safeParse(parse(text) ?? {});
     if (result.success) return result.data;
     const issue = result.error.issues[0];
     throw new NerveError('usage', `${path}: ${issue?.path.join('.') || 'the file'}: ${issue?.message ?? 'not valid'}.`, {
-      hint: '"nerve submit --help" names what a job file may hold.',
+      hint: `A job file may hold: ${Object.keys(jobFileSchema.shape).join(', ')}.`,
     });
   } catch (cause) {
     if (cause instanceof NerveError) throw cause;

@@ -61,6 +61,6 @@ export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'n
 }
 
 function checkpointUri(uri: string): string {
-  if (/^s3:\/\/[^/]+/.test(uri) || uri.startsWith('file:///')) return uri.replace(/\/+$/, '');
-  throw new NerveError('usage', `"${uri}" is no checkpoint place.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
+  if (/^s3:\/\/[^/]+/.test(uri) || /^file:\/\/\/[^/]/.test(uri)) return uri.replace(/\/+$/, '');
+  throw new NerveError('usage', `"${uri}" is not a place for checkpoints.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
 }

@@ -36,7 +36,8 @@ export async function prepareSpec(
     flags.deadline ??
     file.deadline ??
     (await answer(ask, 'When must it be done (for example "tomorrow 8am")? ', '--deadline is missing.', 'Add it: --deadline "tomorrow 8am"'));
-  const deadlineMs = parseDeadline(deadline, clock.nowMs(), zone);
+  const nowMs = clock.nowMs();
+  const deadlineMs = parseDeadline(deadline, nowMs, zone);
   const name = jobName(flags, file, command);
   const work = await workOf(session, flags.duration ?? file.duration, name, ask);
   const id = newJobId();
@@ -47,7 +48,7 @@ export async function prepareSpec(
     config,
     command,
     cwd: process.cwd(),
-    nowMs: clock.nowMs(),
+    nowMs,
     deadlineMs,
     work,
     defaultCheckpointDir: paths.checkpointDir(id),
@@ -57,7 +58,7 @@ export async function prepareSpec(
   return {
     spec,
     zone,
-    understood: `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - clock.nowMs())}; about ${span(work.ms)} of work${source}`,
+    understood: `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - nowMs)}; about ${span(work.ms)} of work${source}`,
   };
 }
 

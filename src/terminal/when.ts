@@ -32,55 +32,70 @@ export function parseDeadline(text: string, nowMs: number, zone: string): number
   return atMs;
 }
 
+/** A zone may follow anything but a length: `18:00 Europe/Paris`. */
+const ZONE = /^(.*?)\s+([a-z]+(?:\/[a-z0-9_+-]+)+|UTC)$/i;
+
 function read(text: string, now: DateTime): number {
+  if (text === '') throw unreadable(text, 'it is empty');
   if (text.startsWith('+')) return now.toMillis() + parseLength(text.slice(1), 'length of time');
-  if (/^\d{4}-\d{2}-\d{2}/.test(text)) return readDate(text, now);
-  const [, wall = '', zone] = /^(.*?)(?:\s+([A-Za-z]+\/[A-Za-z_]+|UTC))?$/.exec(text) ?? [];
+  const [, before, zone] = ZONE.exec(text) ?? [];
   const there = zone === undefined ? now : now.setZone(zone);
   if (!there.isValid) throw unreadable(text, `"${zone}" is not a time zone`);
-  const words = wall.toLowerCase().split(/\s+/);
-  const day = words.length > 1 || /^[a-z]+$/.test(words[0] ?? '') ? (words.shift() ?? '') : null;
-  const clock = words.join('');
-  if (clock === '') throw unreadable(text, 'it names a day but no time of day');
-  const { hour, minute } = readClock(clock, text);
-  if (day === null) {
-    const today = local(there, hour, minute, text);
-    return today.toMillis() > there.toMillis() ? today.toMillis() : local(there.plus({ days: 1 }), hour, minute, text).toMillis();
-  }
-  if (day === 'today') return local(there, hour, minute, text).toMillis();
-  if (day === 'tomorrow') return local(there.plus({ days: 1 }), hour, minute, text).toMillis();
-  const weekday = WEEKDAYS.findIndex((name) => name === day || (day.length === 3 && name.startsWith(day)));
-  if (weekday < 0) throw unreadable(text, `"${day}" is not a day`);
-  const ahead = (weekday + 1 - there.weekday + 7) % 7;
-  const that = local(there.plus({ days: ahead }), hour, minute, text);
-  return (that.toMillis() > there.toMillis() ? that : local(there.plus({ days: 7 }), hour, minute, text)).toMillis();
+  const wall = before ?? text;
+  return /^\d{4}-\d{2}-\d{2}/.test(wall) ? readDate(wall, text, there) : readWords(wall, text, there);
 }
 
-function readDate(text: string, now: DateTime): number {
-  const iso = text.replace(/^(\d{4}-\d{2}-\d{2})\s+/, '$1T');
+function readWords(wall: string, text: string, there: DateTime): number {
+  const words = wall
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== 'at');
+  const [first = ''] = words;
+  const day = dayOf(first, there);
+  const clock = (day === null ? words : words.slice(1)).join('');
+  if (clock === '') throw unreadable(text, 'it names a day but no time of day');
+  if (day === null && words.length > 1 && !/^\d/.test(first)) throw unreadable(text, `"${first}" is not a day`);
+  const { hour, minute } = readClock(clock, text);
+  const that = local(there.plus({ days: day ?? 0 }), hour, minute, text);
+  if (that.toMillis() > there.toMillis() || first === 'today') return that.toMillis();
+  // Over already: a time of day means tomorrow's, a weekday next week's.
+  return local(there.plus({ days: day === null ? 1 : 7 }), hour, minute, text).toMillis();
+}
+
+/** How many days ahead the word says; null when it names no day. */
+function dayOf(word: string, there: DateTime): number | null {
+  if (word === 'today') return 0;
+  if (word === 'tomorrow') return 1;
+  const weekday = WEEKDAYS.findIndex((name) => name === word || (word.length === 3 && name.startsWith(word)));
+  return weekday < 0 ? null : (weekday + 1 - there.weekday + 7) % 7;
+}
+
+function readDate(wall: string, text: string, there: DateTime): number {
+  const iso = wall.replace(/^(\d{4}-\d{2}-\d{2})\s+/, '$1T');
   if (!iso.includes('T')) throw unreadable(text, 'it names a day but no time of day');
-  if (/(Z|[+-]\d{2}:?\d{2})$/i.test(iso)) {
-    const exact = DateTime.fromISO(iso, { setZone: true });
-    if (!exact.isValid) throw unreadable(text, exact.invalidExplanation ?? 'it is no date');
-    return exact.toMillis();
-  }
-  const there = DateTime.fromISO(iso, { zone: now.zone });
-  if (!there.isValid) throw unreadable(text, there.invalidExplanation ?? 'it is no date');
-  return local(there, there.hour, there.minute, text, there.second).toMillis();
+  // Read as if clocks never changed; what the wall shows that night is looked at afterwards.
+  const exact = /(Z|[+-]\d{2}:?\d{2})$/i.test(iso);
+  const read = DateTime.fromISO(iso, exact ? { setZone: true } : { zone: 'utc' });
+  if (!read.isValid) throw unreadable(text, read.invalidExplanation ?? 'it is no date');
+  if (exact) return read.toMillis();
+  return local(there.set({ year: read.year, month: read.month, day: read.day }), read.hour, read.minute, text, read.second).toMillis();
 }
 
 function readClock(clock: string, text: string): { hour: number; minute: number } {
+  if (clock === 'noon') return { hour: 12, minute: 0 };
+  if (clock === 'midnight') throw unreadable(text, '"midnight" may be either end of that day; write 00:00 and the day, or 23:59');
   const [, h = '', m, half] = /^(\d{1,2})(?:[:h](\d{2}))?(am|pm)?$/.exec(clock) ?? [];
-  if (h === '') {
-    if (clock === 'noon') return { hour: 12, minute: 0 };
-    if (clock === 'midnight') throw unreadable(text, '"midnight" may be either end of that day; write 00:00 or 24:00 as a date and time');
-    throw unreadable(text, `"${clock}" is not a time of day`);
-  }
-  if (m === undefined && half === undefined)
-    throw unreadable(text, `"${clock}" may be morning or evening; write ${clock.padStart(2, '0')}:00, ${clock}am or ${clock}pm`);
   const hour = Number(h);
   const minute = Number(m ?? 0);
-  if (minute > 59 || hour > 23 || (half !== undefined && (hour < 1 || hour > 12))) throw unreadable(text, `"${clock}" is not a time of day`);
+  if (h === '' || minute > 59 || hour > 23 || (half !== undefined && (hour < 1 || hour > 12)))
+    throw unreadable(text, `"${clock}" is not a time of day`);
+  if (m === undefined && half === undefined) {
+    const full = `${h.padStart(2, '0')}:00`;
+    throw unreadable(
+      text,
+      hour >= 1 && hour <= 12 ? `"${clock}" may be morning or evening; write ${full}, ${hour}am or ${hour}pm` : `for "${clock}" write ${full}`,
+    );
+  }
   if (half === undefined) return { hour, minute };
   return { hour: (hour % 12) + (half === 'pm' ? 12 : 0), minute };
 }
@@ -103,20 +118,22 @@ export function written(atMs: number, zone: string): string {
   return `${at.setLocale('en').toFormat('ccc d LLL yyyy HH:mm')} (${zone})`;
 }
 
-/** `22:04`, or with the day when that is another one than `nowMs`'s. */
+/** `22:04`, with the weekday when that is another day than `nowMs`'s, with the date when it is further away. */
 export function short(atMs: number, nowMs: number, zone: string): string {
   const at = DateTime.fromMillis(atMs, { zone }).setLocale('en');
-  return at.hasSame(DateTime.fromMillis(nowMs, { zone }), 'day' satisfies DateTimeUnit) ? at.toFormat('HH:mm') : at.toFormat('ccc HH:mm');
+  const now = DateTime.fromMillis(nowMs, { zone });
+  if (at.hasSame(now, 'day' satisfies DateTimeUnit)) return at.toFormat('HH:mm');
+  return Math.abs(at.startOf('day').diff(now.startOf('day'), 'days').days) < 7 ? at.toFormat('ccc HH:mm') : at.toFormat('d LLL HH:mm');
 }
 
 /** `3 h 10 min`, `45 s`, `2 d 4 h`. */
 export function span(ms: number): string {
-  const sign = ms < 0 ? '-' : '';
-  const d = Duration.fromMillis(Math.abs(ms)).shiftTo('days', 'hours', 'minutes', 'seconds');
+  const sign = ms <= -500 ? '-' : '';
+  const d = Duration.fromMillis(Math.round(Math.abs(ms) / 1000) * 1000).shiftTo('days', 'hours', 'minutes', 'seconds');
   if (d.days >= 1) return `${sign}${d.days} d${d.hours > 0 ? ` ${d.hours} h` : ''}`;
   if (d.hours >= 1) return `${sign}${d.hours} h${d.minutes > 0 ? ` ${d.minutes} min` : ''}`;
   if (d.minutes >= 1) return `${sign}${d.minutes} min`;
-  return `${sign}${Math.round(d.seconds)} s`;
+  return `${sign}${d.seconds} s`;
 }
 
 export const localZone = (): string => DateTime.local().zoneName;

@@ -41,12 +41,25 @@ export function lock(upFile: string): { release(): void } {
           hint: 'Use it as it is, or end it with "nerve down".',
         });
       }
-      rmSync(path, { force: true });
+      takeAway(path, mine);
     }
   } finally {
     rmSync(mine, { force: true });
   }
   throw new NerveError('refused', 'Several "nerve up" start at this moment.', { hint: 'Try again.' });
+}
+
+/** Removes a dead owner's lock. Somebody may have done that first and hold it now: what was taken from the living is put back. */
+function takeAway(path: string, mine: string): void {
+  const away = `${mine}.away`;
+  try {
+    renameSync(path, away);
+  } catch {
+    return;
+  }
+  const owner = readJson<ProcessIdentity>(away);
+  if (owner !== null && isAlive(owner)) linked(away, path);
+  rmSync(away, { force: true });
 }
 
 function linked(from: string, to: string): boolean {
