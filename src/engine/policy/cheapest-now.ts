@@ -20,7 +20,7 @@ export const cheapestNow: Policy = (context) => {
 };
 
 /** The best window that opens later than now and while spot is safe, or null. */
-function bestWindow(context: PolicyContext): Window | null {
+export function bestWindow(context: PolicyContext): Window | null {
   let best: Window | null = null;
   const lengthMs = context.workMs + context.startOverheadMs;
   const last = context.spotSafeUntilMs - context.settings.sweepMs;

@@ -1,7 +1,7 @@
 // Expected cost of each thing that may be done at this look, exact for the time until the next one; the table has the rest.
 
 import type { Priced } from '../objective.ts';
-import type { CarbonView } from '../snapshot.ts';
+import type { MarketView } from '../snapshot.ts';
 import type { LearnedPool } from './learn.ts';
 import { expectedUsd, NOTHING_RUNS, ON_DEMAND_RUNS, type Outcomes, outcomesOf, spotRuns } from './lookup.ts';
 import { phasesFor } from './phases.ts';
@@ -26,7 +26,7 @@ export interface Situation {
   readonly launchFailureProbability: number;
   readonly drift: number;
   readonly onDemand: Priced | null;
-  readonly carbon: CarbonView;
+  readonly market: MarketView;
   readonly carbonUsdPerGram: number;
   readonly may: Permits;
 }
@@ -97,7 +97,7 @@ function afterRunning(
 }
 
 function hourUsd(situation: Situation, usdPerHour: number, powerKw: number): number {
-  return usdPerHour + powerKw * situation.carbon.gramsPerKwh * situation.carbonUsdPerGram;
+  return usdPerHour + powerKw * situation.market.carbon.gramsPerKwh * situation.carbonUsdPerGram;
 }
 
 function onDemandUsd(view: View): number {

@@ -3,7 +3,7 @@
 // was watched for an hour is believed to be like the others, and all of them together to be usual.
 
 import { crowdFactor, type HazardLaw, hazardUpTo, LOSS, RETURN } from './hazard.ts';
-import type { AvailabilityHistory } from '../snapshot.ts';
+import type { AvailabilityHistory, MarketView } from '../snapshot.ts';
 
 const HOUR_MS = 3_600_000;
 /** How long the first known state had been going on is not known. */
@@ -29,6 +29,19 @@ interface Tally {
   returnExposure: number;
 }
 
+const memory = new WeakMap<MarketView, Map<string, readonly LearnedPool[]>>();
+
+/** The same for every job of one market: learned once. */
+export function learnOnce(market: MarketView, histories: readonly AvailabilityHistory[], nowMs: number): readonly LearnedPool[] {
+  const known = memory.get(market) ?? new Map<string, readonly LearnedPool[]>();
+  memory.set(market, known);
+  const key = `${nowMs}|${histories.map((h) => `${h.zone}/${h.instanceType}`).join()}`;
+  const found = known.get(key) ?? learn(histories, nowMs);
+  known.set(key, found);
+  return found;
+}
+
+/** @internal exported for its tests */
 export function learn(histories: readonly AvailabilityHistory[], nowMs: number): readonly LearnedPool[] {
   const tallies = histories.map(
     (h): Tally => ({

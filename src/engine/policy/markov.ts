@@ -5,9 +5,9 @@
 // rounded (times left to whole chunks, rates, prices and slack to a grid) and named: the same name is the same table.
 
 import type { Priced } from '../objective.ts';
-import { WINDOW_STEP_MS } from '../objective.ts';
+import { bestWindow } from './cheapest-now.ts';
 import { type Choice, type Situation, weigh } from './choose.ts';
-import { learn } from './learn.ts';
+import { learnOnce } from './learn.ts';
 import { type Pool, poolsOf } from './pools.ts';
 import type { Policy, PolicyContext, Proposal } from './proposal.ts';
 import { tableFor } from './tables.ts';
@@ -22,7 +22,8 @@ export const semiMarkov: Policy = (context) => {
 function situationOf(context: PolicyContext): Situation {
   const { settings, nowMs, at, market, spec } = context;
   const pools = poolsOf(context);
-  const learned = learn(
+  const learned = learnOnce(
+    market,
     pools.map((pool) => pool.history),
     nowMs,
   );
@@ -46,7 +47,7 @@ function situationOf(context: PolicyContext): Situation {
     launchFailureProbability: world?.launchFailureProbability ?? 0,
     drift: world === undefined ? 0 : world.workRateExpected / world.workRateMin - 1,
     onDemand: context.outlook.onDemand[0] ?? null,
-    carbon: market.carbon,
+    market,
     carbonUsdPerGram: spec.carbonPriceUsdPerTonne / 1e6,
     may: context.may,
   };
@@ -69,7 +70,6 @@ function proposalOf(context: PolicyContext, pools: Situation['pools'], choice: C
 }
 
 function waitOf(context: PolicyContext): Proposal {
-  const window =
-    context.spot.length === 0 ? null : context.outlook.bestFrom(context.nowMs + WINDOW_STEP_MS, context.workMs + context.startOverheadMs);
+  const window = context.spot.length === 0 ? null : bestWindow(context);
   return window === null ? { do: 'nothing-on-offer' } : { do: 'wait', window, greener: context.spec.carbonPriceUsdPerTonne > 0 };
 }

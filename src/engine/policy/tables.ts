@@ -3,7 +3,7 @@
 
 import { type Ahead, aheadOf } from './ahead.ts';
 import type { Situation } from './choose.ts';
-import { learn } from './learn.ts';
+import { learnOnce } from './learn.ts';
 import { phasesFor } from './phases.ts';
 import { buildTable, type Table } from './table.ts';
 
@@ -29,7 +29,8 @@ export interface Found {
 }
 
 export function tableFor(situation: Situation): Found {
-  const { pools, carbon, carbonUsdPerGram, onDemand, lookHours } = situation;
+  const { pools, carbonUsdPerGram, onDemand, lookHours } = situation;
+  const { carbon } = situation.market;
   const green = carbonUsdPerGram > 0 && [...pools.map((p) => p.powerKw), onDemand?.offering.facilityPowerKw ?? 0].some((kw) => kw > 0);
   const varies = green || pools.some((p) => p.prices !== undefined);
   const chunkHours = varies ? SHIFTING_CHUNK_HOURS : CHUNK_HOURS;
@@ -39,7 +40,8 @@ export function tableFor(situation: Situation): Found {
   const grid: Ahead = green ? aheadOf(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
   const prices = pools.map((p) => aheadOf(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
   const mayShift = grid.varies || prices.some((p) => p.varies);
-  const then = learn(
+  const then = learnOnce(
+    situation.market,
     pools.map((p) => p.history),
     asOfMs,
   );
