@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { execute, type Interfaces, settings } from '@oclif/core';
+import { flush, handle, type Interfaces, run, settings } from '@oclif/core';
 import Agent from './commands/agent.ts';
 import Cancel from './commands/cancel.ts';
 import ConfigShow from './commands/config/show.ts';
@@ -24,6 +24,8 @@ import Submit from './commands/submit.ts';
 import Up from './commands/up.ts';
 import Wait from './commands/wait.ts';
 import Worker from './commands/worker.ts';
+import { NerveError } from './engine/errors.ts';
+import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
 
 export const COMMANDS = {
   agent: Agent,
@@ -52,7 +54,27 @@ settings.enableAutoTranspile = false;
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
-void execute(self.endsWith('.ts') ? { loadOptions: { root, pjson: fromSource() } } : { dir: root });
+const typed = process.argv.slice(2);
+run(typed, self.endsWith('.ts') ? { root, pjson: fromSource() } : root).then(
+  () => flush(),
+  (error: Error) => {
+    if (!/^command .* not found$/.test(error.message)) return handle(error);
+    const told = noSuchCommand();
+    if (typed.includes('--json')) console.log(JSON.stringify(asJson(told), null, 2));
+    else process.stderr.write(asText(told));
+    process.exitCode = exitCodeOf(told);
+    return undefined;
+  },
+);
+
+/** Also what is left over after a command that takes no argument: the parser takes it for a part of the command's name. */
+function noSuchCommand(): NerveError {
+  const words = typed.filter((word) => !word.startsWith('-'));
+  const known = Object.keys(COMMANDS).find((id) => id === words[0]);
+  if (known === undefined)
+    return new NerveError('usage', `There is no command "${words.join(' ')}".`, { hint: '"nerve --help" lists those there are.' });
+  return new NerveError('usage', `"nerve ${known}" does not take "${words.slice(1).join(' ')}".`, { hint: `See "nerve ${known} --help".` });
+}
 
 /** package.json names the built table; where nothing was built, this file is it. */
 function fromSource(): Interfaces.PJSON {

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
+import { count } from '../terminal/figures.ts';
 import { jobArg, withSession } from '../terminal/with-session.ts';
 
 export default class Logs extends NerveCommand {
@@ -20,7 +21,7 @@ export default class Logs extends NerveCommand {
     await withSession(flags, async (session) => {
       const { state } = await readJob(session.queue.records, args.job);
       if (flags.attempt !== undefined && flags.attempt > state.attempts.length) {
-        throw new NerveError('not-found', `Job ${args.job} has had ${state.attempts.length} attempts, no number ${flags.attempt}.`);
+        throw new NerveError('not-found', `Job ${args.job} has had ${count(state.attempts.length, 'attempt')}, none with number ${flags.attempt}.`);
       }
       this.say(session.label);
       if (state.attempts.length === 0 && !flags.follow) this.say('It has not started yet: there is no output.');

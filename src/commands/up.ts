@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { Flags } from '@oclif/core';
 import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
+import { count } from '../terminal/figures.ts';
 
 const DETACH_TIMEOUT_MS = 30_000;
 
@@ -39,19 +40,17 @@ export default class Up extends NerveCommand {
     this.log(`this machine (simulated market: prices, availability, grid carbon)${flags.speed === 1 ? '' : `, clock x${flags.speed}`}`);
     if (cluster.endedLeftovers > 0)
       this.log(
-        `A killed "nerve up" had left ${cluster.endedLeftovers} processes behind; they were ended, and their jobs go on from their newest checkpoints.`,
+        `A killed "nerve up" had left ${count(cluster.endedLeftovers, 'process', 'processes')} behind. Ended; the jobs go on from their newest checkpoints.`,
       );
     this.log(
-      `Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${jobs} live jobs go on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`,
+      `Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${count(jobs, 'live job')} ${jobs === 1 ? 'goes' : 'go'} on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`,
     );
     this.log('Ctrl-C ends it: running jobs are checkpointed, held ones stay held.');
     await Promise.race([aborted(stop), cluster.shutDownAsked]);
     this.log('Stopping: asking running jobs for a checkpoint ...');
     const live = await countJobs(cluster, at);
     const { checkpointed } = await cluster.stop();
-    this.log(
-      `Stopped. ${checkpointed} running jobs were checkpointed, ${Math.max(0, live - checkpointed)} held jobs stay held; "nerve up" goes on with them.`,
-    );
+    this.log(live === 0 ? 'Stopped. There were no jobs.' : `Stopped. ${stopped(checkpointed, live - checkpointed)}; "nerve up" goes on with them.`);
     process.exit(0);
   }
 
@@ -77,6 +76,14 @@ export default class Up extends NerveCommand {
     this.log(`this machine (simulated market)\nNerve is up (pid ${child.pid ?? 0}); end it with: nerve down`);
     return { target: 'local', pid: child.pid ?? null };
   }
+}
+
+function stopped(running: number, held: number): string {
+  const parts = [
+    ...(running > 0 ? [`${count(running, 'running job')} ${running === 1 ? 'was' : 'were'} checkpointed`] : []),
+    ...(held > 0 ? [`${count(held, 'held job')} ${held === 1 ? 'stays' : 'stay'} held`] : []),
+  ];
+  return parts.join(', ');
 }
 
 function speedOf(text: string): number {

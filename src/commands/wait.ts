@@ -16,6 +16,7 @@ export default class Wait extends NerveCommand {
     const { readJob } = await import('../intake/request.ts');
     const { report } = await import('../engine/report.ts');
     const { parseLength, localZone } = await import('../terminal/when.ts');
+    const { failureLines, lastFailure } = await import('../terminal/describe.ts');
     const { stateSentence } = await import('../terminal/sentences.ts');
     const timeoutMs = flags.timeout === undefined ? Number.POSITIVE_INFINITY : parseLength(flags.timeout, 'timeout');
     return withSession(flags, async ({ queue, clock, settings, label }) => {
@@ -23,9 +24,11 @@ export default class Wait extends NerveCommand {
       for (;;) {
         const { record, state } = await readJob(queue.records, args.job);
         if (state.finished !== null || performance.now() >= untilMs) {
-          this.log(`${label}\n${args.job}  ${stateSentence(state, settings, clock.nowMs(), localZone())}`);
+          const tail = state.finished?.result === 'failed' ? lastFailure(state) : null;
+          const sentence = stateSentence(state, settings, clock.nowMs(), localZone());
+          this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail)].join('\n'));
           process.exitCode = exitCode(state.finished);
-          return report(record);
+          return { ...report(record), lastFailure: tail };
         }
         await clock.sleep(POLL_REAL_MS);
       }

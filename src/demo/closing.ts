@@ -1,6 +1,6 @@
 // The last lines of the demo: what was saved, what was survived, what to do next. Every figure is from the result.
 
-import { grams, percent, usd } from '../terminal/figures.ts';
+import { count, grams, percent, usd } from '../terminal/figures.ts';
 import { span } from '../terminal/when.ts';
 import type { DemoResult } from './result.ts';
 
@@ -15,13 +15,12 @@ export function closing(r: DemoResult, strong: (text: string) => string): readon
   const hash = equal
     ? `the final weights equal those of an uninterrupted run (sha256 ${r.finalHash?.slice(0, 12) ?? ''})`
     : 'BUT THE FINAL WEIGHTS DIFFER from those of an uninterrupted run';
-  const interruptions = `${r.interruptions} ${r.interruptions === 1 ? 'interruption' : 'interruptions'}`;
   return [
     strong(
       `${money}; ${carbon}. Held ${span(r.heldSeconds * 1000)}, ${r.deadlineMet ? 'done before its deadline' : 'LATE'}. [simulated: ${r.simulated.join(', ')}]`,
     ),
     strong(
-      `Survived ${interruptions} (${r.zones.join(' -> ')}), ${r.lostWorkSeconds === 0 ? 'no work redone' : `${span(r.lostWorkSeconds * 1000)} of work redone`}: ${hash}.`,
+      `Survived ${count(r.interruptions, 'interruption')} (${r.zones.join(' -> ')}), ${r.lostWorkSeconds === 0 ? 'no work redone' : `${span(r.lostWorkSeconds * 1000)} of work redone`}: ${hash}.`,
     ),
     strong('Try it on your own script: nerve up, then nerve submit --deadline +6h --duration 1h -- python your_script.py'),
   ];

@@ -120,6 +120,8 @@ async function runProcessor(p: Processor): Promise<void> {
       stalledInterval: 2500,
       maxStalledCount: 1_000_000,
       drainDelay: 1,
+      // After a command that Redis refused (full, restarting): BullMQ would stand still for 15 s.
+      runRetryDelay: 1000,
     },
   );
   worker.on('error', (error) => p.log.debug({ error: error.message }, 'the alarm processor lost its connection'));

@@ -6,7 +6,7 @@ import { latestStartMs } from '../engine/slack.ts';
 import type { ObservedAttempt } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Session } from '../wire.ts';
-import { usd } from './figures.ts';
+import { count, usd } from './figures.ts';
 import { stateSentence } from './sentences.ts';
 import { localZone, short, span, written } from './when.ts';
 
@@ -65,7 +65,7 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
     moves: ledger.moves,
     costUsd: ledger.costUsd,
     failures: state.failures,
-    lastFailure: state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended?.logTail ?? null,
+    lastFailure: lastFailure(state),
   };
 }
 
@@ -83,16 +83,23 @@ export function lines(view: JobDescription, nowMs: number): readonly string[] {
     out.push(
       `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`,
     );
-  if (view.interruptions > 0) out.push(`survived   ${view.interruptions} ${view.interruptions === 1 ? 'interruption' : 'interruptions'}`);
+  if (view.interruptions > 0) out.push(`survived   ${count(view.interruptions, 'interruption')}`);
   if (view.attempts.some((a) => a.end !== null)) out.push(`cost       ${usd(view.costUsd)} for the attempts that have ended`);
-  if (view.lastFailure !== null)
-    out.push(
-      `its last failure printed:`,
-      ...view.lastFailure
-        .trimEnd()
-        .split('\n')
-        .slice(-8)
-        .map((line) => `  | ${line}`),
-    );
-  return out;
+  return [...out, ...failureLines(view.lastFailure)];
+}
+
+/** What the newest attempt that failed by itself printed last; null if none did. */
+export const lastFailure = (state: JobState): string | null => state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended?.logTail ?? null;
+
+export function failureLines(tail: string | null): readonly string[] {
+  if (tail === null) return [];
+  const printed = tail.trimEnd();
+  if (printed === '') return ['its last failure printed nothing'];
+  return [
+    'its last failure printed:',
+    ...printed
+      .split('\n')
+      .slice(-8)
+      .map((line) => `  | ${line}`),
+  ];
 }

@@ -1,10 +1,13 @@
-// Money, carbon and tables as text.
+// Money, carbon, counts and tables as text.
 
 export const usd = (value: number): string => `$${value.toFixed(Math.abs(value) < 10 ? 3 : 2)}`;
 
 export const grams = (value: number): string => (Math.abs(value) >= 1000 ? `${(value / 1000).toFixed(2)} kg CO2e` : `${value.toFixed(1)} g CO2e`);
 
 export const percent = (part: number, whole: number): string => (whole === 0 ? '-' : `${Math.round((part / whole) * 100)} %`);
+
+/** `1 job`, `3 jobs`. */
+export const count = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
 /** Columns as wide as their widest cell; the last one is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {

@@ -1,7 +1,7 @@
 // The ledger as people read it. Every figure is the report's own.
 
 import type { JobReport, Totals } from '../engine/report.ts';
-import { grams, percent, table, usd } from './figures.ts';
+import { count, grams, percent, table, usd } from './figures.ts';
 import { localZone, span, written } from './when.ts';
 
 const COUNTERFACTUAL = 'starting at once, on demand, uninterrupted';
@@ -22,8 +22,10 @@ export function jobLines(r: JobReport): readonly string[] {
   if (r.result !== null) {
     lines.push(
       `deadline       ${r.deadlineMet ? 'met' : 'missed'} (${written(r.deadlineMs, localZone())})`,
-      `held           ${span(r.heldMs)}; ${r.interruptions} interruptions survived, ${r.moves} moves, ${span(r.lostWorkMs)} of work redone`,
-      ...(r.moveLimitBreaks === 0 ? [] : [`move limit     broken ${r.moveLimitBreaks} times, because the deadline would have been missed without`]),
+      `held           ${span(r.heldMs)}; ${count(r.interruptions, 'interruption')} survived, ${count(r.moves, 'move')}, ${span(r.lostWorkMs)} of work redone`,
+      ...(r.moveLimitBreaks === 0
+        ? []
+        : [`move limit     broken ${count(r.moveLimitBreaks, 'time')}, because the deadline would have been missed without`]),
       `cost           ${usd(r.costUsd)} against ${usd(r.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(r.savingUsd, r.onDemandCostUsd)}`,
       `carbon         ${grams(r.carbonGrams)} against ${grams(r.carbonGramsStartNow)}; footprint at the grid's average intensity`,
     );
@@ -34,7 +36,7 @@ export function jobLines(r: JobReport): readonly string[] {
 export function totalLines(t: Totals): readonly string[] {
   if (t.jobs === 0) return ['No job has finished yet.'];
   return [
-    `${t.jobs} finished jobs: ${t.succeeded} succeeded, ${t.late} of them late; ${t.interruptions} interruptions survived, ${span(t.lostWorkMs)} of work redone`,
+    `${count(t.jobs, 'finished job')}: ${t.succeeded} succeeded, ${t.late} of them late; ${count(t.interruptions, 'interruption')} survived, ${span(t.lostWorkMs)} of work redone`,
     `cost    ${usd(t.costUsd)} against ${usd(t.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(t.savingUsd, t.onDemandCostUsd)}`,
     `carbon  ${grams(t.carbonGrams)}, ${grams(t.carbonSavedGrams)} less than starting at once; footprint at the grid's average intensity`,
   ];

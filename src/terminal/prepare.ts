@@ -7,6 +7,7 @@ import { type JobFile, readJobFile } from '../intake/job-file.ts';
 import { buildSpec, jobName, type SubmitFlags } from '../intake/spec.ts';
 import { checkPlaces, newJobId } from '../intake/submit.ts';
 import type { Session } from '../wire.ts';
+import { count } from './figures.ts';
 import { localZone, parseDeadline, parseLength, span, written } from './when.ts';
 
 export interface Prepared {
@@ -54,7 +55,7 @@ export async function prepareSpec(
     defaultCheckpointDir: paths.checkpointDir(id),
   });
   checkPlaces(spec, await market.view());
-  const source = work.source === 'user' ? '' : ` (the median of ${work.runs} finished runs of "${name}")`;
+  const source = work.source === 'user' ? '' : ` (the median of ${count(work.runs, 'finished run')} of "${name}")`;
   return {
     spec,
     zone,

@@ -35,6 +35,8 @@ export interface Local {
   children(): Record<string, ProcessIdentity>;
   cloudState(): CloudState;
   startUp(): Promise<void>;
+  /** What the newest `nerve up` has printed. */
+  printed(): string;
   stop(): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startLocal(options: { readonly speed?: number; readonly se
   for (const name of ['NERVE_REDIS_URL', 'NERVE_TARGET', 'XDG_RUNTIME_DIR']) delete env[name];
   const paths = pathsFor(env);
   const sessions: Session[] = [];
+  let printed = '';
   const local: Local = {
     paths,
     env,
@@ -73,8 +76,10 @@ export async function startLocal(options: { readonly speed?: number; readonly se
         env,
         cwd: folder,
         stdio: ['ignore', 'pipe', 'pipe'],
+        // A process group of its own, as in a terminal: Ctrl-C goes to all of it.
+        detached: true,
       });
-      let printed = '';
+      printed = '';
       local.up.stdout?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
       local.up.stderr?.on('data', (chunk: Buffer) => (printed += chunk.toString()));
       await until(
@@ -84,6 +89,7 @@ export async function startLocal(options: { readonly speed?: number; readonly se
       );
       if (local.up.exitCode !== null) throw new Error(`"nerve up" ended: ${printed}`);
     },
+    printed: () => printed,
     stop: async () => {
       for (const session of sessions) await session.close().catch(() => undefined);
       if (local.up.exitCode === null && local.up.signalCode === null) {
