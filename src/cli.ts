@@ -60,7 +60,7 @@ run(typed, self.endsWith('.ts') ? { root, pjson: fromSource() } : root).then(
   (error: Error) => {
     if (!/^command .* not found$/.test(error.message)) return handle(error);
     const told = noSuchCommand();
-    if (typed.includes('--json')) console.log(JSON.stringify(asJson(told), null, 2));
+    if (typed.includes('--json')) process.stdout.write(`${JSON.stringify(asJson(told), null, 2)}\n`);
     else process.stderr.write(asText(told));
     process.exitCode = exitCodeOf(told);
     return undefined;

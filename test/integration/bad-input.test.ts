@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { readUp } from '../../src/adapters/local/up-file.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../src/adapters/process/identity.ts';
 import type { JobState } from '../../src/engine/state.ts';
-import { readJob } from '../../src/intake/request.ts';
+import { readJob, request } from '../../src/intake/request.ts';
 import { type Local, type Ran, startLocal, until } from '../support/local.ts';
 import { hashIn, sealLog, stepsFor, trainerCommand, twoAtOnce, uninterruptedHash } from '../support/training.ts';
 
@@ -125,8 +125,7 @@ describe('a command', () => {
     ['that fails at once', ['sh', '-c', 'echo the data is missing >&2; exit 3'], /the data is missing/],
   ])('%s fails after its retries, and the tail of its log is shown', async (_what, command, tail) => {
     const jobId = await submit(...OK, '--retries', '1', '--', ...command);
-    await local.nerve('release', jobId);
-    const waited = await local.nerve('wait', jobId);
+    const waited = await ended(jobId);
     expect(waited.code).toBe(100);
     expect(waited.stdout).toMatch(/failed/);
     expect(waited.stdout).toMatch(tail);
@@ -146,8 +145,7 @@ describe('a checkpoint folder', () => {
     writeFileSync(join(local.folder, 'a-file'), '');
     const uri = `file://${join(local.folder, 'a-file', 'run')}`;
     const jobId = await submit(...OK, '--retries', '0', '--checkpoint-uri', uri, '--', ...trainerCommand(steps));
-    await local.nerve('release', jobId);
-    const waited = await local.nerve('wait', jobId);
+    const waited = await ended(jobId);
     expect(waited.code).toBe(100);
     expect(waited.stdout).toContain('a-file');
     expect(waited.stdout).not.toContain('Traceback');
@@ -156,8 +154,7 @@ describe('a checkpoint folder', () => {
   it('that is full is told, and training goes on', async () => {
     // A limit on the size of files is what a small machine can do about a full disk: the write fails half way.
     const jobId = await submit(...OK, '--retries', '0', '--', 'sh', '-c', `ulimit -f 8; exec ${trainerCommand(steps).join(' ')}`);
-    await local.nerve('release', jobId);
-    const waited = await local.nerve('wait', jobId);
+    const waited = await ended(jobId);
     expect({ code: waited.code, log: logOf(jobId, 1) }).toMatchObject({
       code: 0,
       log: expect.stringContaining('Training goes on without this checkpoint'),
@@ -184,8 +181,7 @@ describe('a job', () => {
     expect(newest).toMatchObject({ final: true });
     expect(corrupt(dir, newest?.number ?? 0)).toBeGreaterThan(0);
     expect((await local.nerve('resume', jobId)).code).toBe(0);
-    await local.nerve('release', jobId);
-    expect((await local.nerve('wait', jobId)).code).toBe(0);
+    expect((await ended(jobId)).code).toBe(0);
     const last = (await stateOf(jobId)).attempts.at(-1)?.attempt ?? 0;
     expect(logOf(jobId, last)).toMatch(new RegExp(`cannot be used.*\\n.*using checkpoint \\d+ \\(step ${before?.step}\\) instead`));
     expect(logOf(jobId, last)).toContain(`resumed at step ${before?.step} `);
@@ -260,7 +256,7 @@ describe('a "nerve up" that', () => {
     expect(own.filter(isAlive)).toEqual([]);
     expect(strangerIs !== null && isAlive(strangerIs)).toBe(true);
     stranger.kill('SIGKILL');
-    expect((await local.nerve('wait', jobId)).code).toBe(0);
+    expect((await ended(jobId)).code).toBe(0);
     const state = await stateOf(jobId);
     expect(state.failures).toBe(0);
     expect(hashIn(logOf(jobId, state.attempts.at(-1)?.attempt ?? 0))).toBe(hash);
@@ -284,7 +280,7 @@ describe('a "nerve up" that', () => {
 
     await local.startUp();
     expect(local.printed()).toMatch(/2 live jobs go on/);
-    expect((await local.nerve('wait', running)).code).toBe(0);
+    expect((await ended(running)).code).toBe(0);
     const state = await stateOf(running);
     expect(state).toMatchObject({ failures: 0, finished: { result: 'succeeded' } });
     expect(hashIn(logOf(running, state.attempts.at(-1)?.attempt ?? 0))).toBe(hash);
@@ -314,6 +310,24 @@ async function stateOf(jobId: string): Promise<JobState> {
   } finally {
     await session.close();
   }
+}
+
+/** Waits for the end, as `nerve wait` says it; whenever the job is held for a better window meanwhile, it is released. */
+async function ended(jobId: string): Promise<Ran> {
+  const session = await local.session();
+  const { records, alarms } = session.queue;
+  await until(
+    async () => {
+      const { state } = await readJob(records, jobId);
+      if (state.finished === null && state.phase === 'held' && !state.releaseRequested)
+        await request(records, alarms, jobId, () => ({ type: 'release-requested', atMs: session.clock.nowMs() }));
+      return state.finished !== null;
+    },
+    60_000,
+    () => `job ${jobId} did not end`,
+  );
+  await session.close();
+  return local.nerve('wait', jobId);
 }
 
 const reached = (jobId: string, condition: (state: JobState) => boolean): Promise<void> =>

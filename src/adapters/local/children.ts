@@ -44,7 +44,8 @@ export function supervise(file: string, logsDir: string, log: Log): Children {
     const output = openSync(join(logsDir, `${spec.name}.log`), 'a', 0o600);
     const startedMs = performance.now();
     // The child's stdin is a pipe that closes when this process dies, however it dies: the child then ends by itself.
-    const child = spawn(spec.command[0], spec.command.slice(1), { env: spec.env, stdio: ['pipe', output, output] });
+    // A group of its own: Ctrl-C is for this process, which ends its children in order.
+    const child = spawn(spec.command[0], spec.command.slice(1), { env: spec.env, stdio: ['pipe', output, output], detached: true });
     closeSync(output);
     const entry = { child, stopping: false };
     running.set(spec.name, entry);

@@ -64,8 +64,14 @@ export function localCluster(cloud: CloudApi): Cluster {
     forget: async (jobId) => void (await cloud.forget({ jobId })),
     watch: async (changed, signal) => {
       let since = 0;
+      // The call waits for up to ten seconds: whoever is told to stop does not wait with it.
+      const stopped = new Promise<null>((resolve) => signal.addEventListener('abort', () => resolve(null), { once: true }));
       while (!signal.aborted) {
-        const { version, jobIds } = await cloud.changes({ since });
+        const changes = cloud.changes({ since });
+        changes.catch(() => undefined);
+        const news = await Promise.race([changes, stopped]);
+        if (news === null) return;
+        const { version, jobIds } = news;
         since = version;
         if (jobIds.length > 0 && !signal.aborted) changed(jobIds);
       }

@@ -188,7 +188,7 @@ async function keepRedis(
   if ('url' in redis) return { url: redis.url, stop: async () => undefined };
   let stopped = false;
   const start = async (): Promise<RunningRedis> => {
-    const running = await startRedis({ program: redis.program, dataDir: options.redisDir, socketDir });
+    const running = await startRedis({ program: redis.program, dataDir: options.redisDir, socketDir, detached: true });
     if (running.child.pid !== undefined) onPid(running.child.pid);
     running.child.once('exit', () => {
       if (!stopped) void restart();

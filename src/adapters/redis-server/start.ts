@@ -13,6 +13,8 @@ export interface RedisServerOptions {
   readonly dataDir: string;
   /** Short 0700 folder for the socket. */
   readonly socketDir: string;
+  /** A process group of its own, out of reach of the terminal's Ctrl-C. */
+  readonly detached?: boolean;
 }
 
 export interface RunningRedis {
@@ -27,7 +29,7 @@ const MAX_SOCKET_PATH_BYTES = 100;
 const READY_TIMEOUT_MS = 10_000;
 
 /** @throws NerveError `fatal` when it does not answer in time, with what it printed. */
-export async function startRedis({ program, dataDir, socketDir }: RedisServerOptions): Promise<RunningRedis> {
+export async function startRedis({ program, dataDir, socketDir, detached = false }: RedisServerOptions): Promise<RunningRedis> {
   const socketPath = join(socketDir, 'redis.sock');
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     throw new NerveError('usage', `The socket path ${socketPath} is longer than ${MAX_SOCKET_PATH_BYTES} bytes.`, {
@@ -37,7 +39,7 @@ export async function startRedis({ program, dataDir, socketDir }: RedisServerOpt
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await mkdir(socketDir, { recursive: true, mode: 0o700 });
   await rm(socketPath, { force: true });
-  const child = spawn(program, redisArguments(dataDir, socketPath), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, redisArguments(dataDir, socketPath), { stdio: ['ignore', 'pipe', 'pipe'], detached });
   let printed = '';
   const keep = (chunk: Buffer): void => {
     printed = (printed + chunk.toString()).slice(-2000);
