@@ -2,11 +2,17 @@ import { defineConfig } from 'vitest/config';
 
 /** What starts real processes runs one file at a time; everything else is fast, and is found wherever it is. */
 const REAL = ['test/{integration,contract}/**/*.test.ts'];
+/** Minutes: only the gate runs it. */
+const SLOW = ['test/slow/**/*.test.ts'];
+
+const slow = {
+  test: { name: 'slow', include: SLOW, globalSetup: ['test/support/build-once.ts'], fileParallelism: false, sequence: { groupOrder: 2 } },
+};
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: REAL, testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...REAL, ...SLOW], testTimeout: 30_000 } },
       {
         test: {
           name: 'integration',
@@ -18,6 +24,7 @@ export default defineConfig({
           hookTimeout: 90_000,
         },
       },
+      ...(process.env['NERVE_SLOW'] === '1' ? [slow] : []),
     ],
   },
 });

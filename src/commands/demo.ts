@@ -15,8 +15,8 @@ export default class Demo extends NerveCommand {
     const { createScreen } = await import('../demo/screen.ts');
     const { closing } = await import('../demo/closing.ts');
     const { untilStopped } = await import('../terminal/until-stopped.ts');
-    const { Chalk } = await import('chalk');
-    const chalk = new Chalk(process.stdout.isTTY === true ? {} : { level: 0 });
+    const { colourFor } = await import('../terminal/colour.ts');
+    const chalk = colourFor(process.stdout);
     const paint = { plain: (t: string) => t, good: chalk.green, warn: chalk.yellow, quiet: chalk.dim };
     const stream = this.jsonEnabled() ? null : process.stdout;
     const screen = createScreen(stream);

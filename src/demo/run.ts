@@ -97,7 +97,7 @@ async function play(p: Play): Promise<JobRecord> {
   await session.keepEnvironment(spec.id);
   const offer = await submitJob({ records: queue.records, alarms: queue.alarms, clock }, spec, await market.view(), settings);
   if (!offer.feasible) throw new NerveError('fatal', 'The demo job is not feasible: this machine is too slow for it.');
-  const format = { clock: (ms: number) => short(ms, ms, ZONE), span };
+  const format = { clock: (ms: number) => short(ms, ms, ZONE), span, speed: SPEED };
   const sparks = { prices: [] as number[], grid: [] as number[] };
   const untilMs = performance.now() + GIVE_UP_MS;
   let told = 0;

@@ -2,6 +2,8 @@
 // is drawn again; elsewhere a line now and then, so that no screen stands still for long.
 
 import { createLogUpdate } from 'log-update';
+import { usd } from '../terminal/figures.ts';
+import { wrap } from '../terminal/wrap.ts';
 import { sparkline } from './sparkline.ts';
 
 export interface Frame {
@@ -20,22 +22,27 @@ export interface Screen {
   close(): void;
 }
 
-const BAR_WIDTH = 28;
-const SPARK_WIDTH = 24;
+const WIDE = { columns: 100, bar: 28, spark: 24 } as const;
+const NARROW = { bar: 18, spark: 13 } as const;
 const QUIET_MS = 2500;
 
-function lines(frame: Frame): readonly string[] {
+function lines(frame: Frame, columns: number): readonly string[] {
+  const { bar: barWidth, spark } = columns >= WIDE.columns ? WIDE : NARROW;
   const last = (values: readonly number[]): number => values.at(-1) ?? Number.NaN;
   return [
-    `${frame.clock}  ${bar(frame.done)}  ${frame.state}`,
-    `       spot   ${sparkline(frame.priceUsdPerHour, SPARK_WIDTH)} ${last(frame.priceUsdPerHour).toFixed(3)} $/h    grid ${sparkline(frame.gramsPerKwh, SPARK_WIDTH)} ${last(frame.gramsPerKwh).toFixed(0)} g/kWh  (simulated)`,
-    `       beside ${frame.beside}`,
-  ];
+    `${frame.clock}  ${bar(frame.done, barWidth)}  ${frame.state}`,
+    `       spot ${sparkline(frame.priceUsdPerHour, spark)} ${price(last(frame.priceUsdPerHour))}  grid ${sparkline(frame.gramsPerKwh, spark)} ${last(frame.gramsPerKwh).toFixed(0)} g/kWh  (simulated)`,
+    `       ${frame.beside}`,
+    // A line that wraps would be drawn over what was told.
+  ].map((line) => Array.from(line).slice(0, columns).join(''));
 }
 
-function bar(done: number | null): string {
-  const filled = done === null ? 0 : Math.round(Math.min(1, Math.max(0, done)) * BAR_WIDTH);
-  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
+/** No spot anywhere: there is no best price. */
+const price = (usdPerHour: number): string => (Number.isFinite(usdPerHour) ? `${usd(usdPerHour)}/h` : 'none     ');
+
+function bar(done: number | null, width: number): string {
+  const filled = done === null ? 0 : Math.round(Math.min(1, Math.max(0, done)) * width);
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`;
 }
 
 /** `stream` null: nothing is shown (--json). */
@@ -47,12 +54,12 @@ export function createScreen(stream: NodeJS.WriteStream | null): Screen {
   return {
     tell: (line) => {
       block.clear();
-      stream.write(`${line}\n`);
-      if (shown !== null) block(lines(shown).join('\n'));
+      stream.write(`${wrap(line, stream.columns)}\n`);
+      if (shown !== null) block(lines(shown, stream.columns).join('\n'));
     },
     draw: (frame) => {
       shown = frame;
-      block(lines(frame).join('\n'));
+      block(lines(frame, stream.columns).join('\n'));
     },
     close: () => {
       block.clear();

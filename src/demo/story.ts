@@ -3,6 +3,7 @@
 
 import type { JobSpec } from '../engine/job.ts';
 import type { JobEvent } from '../engine/record.ts';
+import { usd } from '../terminal/figures.ts';
 
 /** One line of the story; `mark` picks its colour. */
 export interface StoryLine {
@@ -16,10 +17,11 @@ export interface StoryFormat {
   readonly clock: (ms: number) => string;
   /** `3 h 10 min`. */
   readonly span: (ms: number) => string;
+  /** How many times as fast as the wall clock the record's clock runs: real lengths are shown beside virtual instants. */
+  readonly speed: number;
 }
 
-const usdPerHour = (value: number): string => `${value.toFixed(3)} $/h`;
-const usd = (value: number): string => `${value.toFixed(2)} $`;
+const usdPerHour = (value: number | null): string => `${usd(value)}/h`;
 
 /** The sentences for the events from index `from` on; `events` is the whole record so far. */
 export function tell(events: readonly JobEvent[], from: number, format: StoryFormat): readonly StoryLine[] {
@@ -48,7 +50,7 @@ function sentence(before: readonly JobEvent[], event: JobEvent, format: StoryFor
     case 'noticed':
       return {
         mark: 'warn',
-        text: `INTERRUPTION NOTICE: the cloud takes this machine back at ${format.clock(event.endsAtMs)}. Checkpointing at once.`,
+        text: `INTERRUPTION NOTICE: the cloud takes this machine back in ${format.span((event.endsAtMs - event.atMs) / format.speed)} (at ${format.clock(event.endsAtMs)} on this fast clock). Checkpointing at once.`,
       };
     case 'checkpointed':
       return event.checkpoint.final

@@ -10,7 +10,8 @@ export interface Placement {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
-  readonly priceUsdPerHour: number;
+  /** Null: nobody knows (the feed is broken); only on demand is asked for so, and only to be on time. */
+  readonly priceUsdPerHour: number | null;
 }
 
 export type Decision =

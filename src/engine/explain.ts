@@ -1,7 +1,7 @@
 // Why a job is where it is: one plain sentence, then the numbers, then what was not chosen. Pure: the caller says how
 // instants and lengths are written.
 
-import { outlook } from './objective.ts';
+import { knownPrice, outlook } from './objective.ts';
 import type { Reason } from './reasons.ts';
 import type { EngineSettings, MarketView } from './snapshot.ts';
 import { latestStartMs, remainingWorkMs, spotSafeUntilMs } from './slack.ts';
@@ -10,7 +10,8 @@ import type { JobState } from './state.ts';
 export interface Format {
   readonly instant: (ms: number) => string;
   readonly span: (ms: number) => string;
-  readonly usd: (value: number) => string;
+  /** Null: not known. */
+  readonly usd: (value: number | null) => string;
 }
 
 export interface Explanation {
@@ -82,7 +83,7 @@ function rejected(state: JobState, market: MarketView, nowMs: number, format: Fo
   const lines = market.offerings
     .filter((o) => state.spec.instanceTypes.includes(o.instanceType) && (state.spec.zones?.includes(o.zone) ?? true))
     .filter((o) => !(state.phase !== 'held' && here?.zone === o.zone && here.instanceType === o.instanceType && here.capacityType === o.capacityType))
-    .map((o) => `${o.capacityType} ${o.instanceType} in ${o.zone} at ${format.usd(o.priceUsdPerHour)}/h${o.available ? '' : ': no capacity'}`);
+    .map((o) => `${o.capacityType} ${o.instanceType} in ${o.zone} at ${format.usd(knownPrice(o))}/h${o.available ? '' : ': no capacity'}`);
   const windows = outlook(market, nowMs, state.spec).bestFrom(nowMs, remainingWorkMs(state));
   return windows === null ? lines : [...lines, `starting now at the best spot price: ${format.usd(windows.costUsd)} for the remaining work`];
 }

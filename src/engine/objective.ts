@@ -42,8 +42,10 @@ export interface Outlook {
   readonly gramsPerKwhNow: number;
   /** Spot worth having now, cheapest objective first (ties: zone, then type, so that the order never depends on the input). */
   readonly spotNow: readonly Priced[];
-  /** Every acceptable on-demand offering, available ones first, then cheapest. */
+  /** Every acceptable on-demand offering with a price, available ones first, then cheapest. */
   readonly onDemand: readonly Priced[];
+  /** On demand whose price is no price (the feed is broken): dear beyond comparison, and taken all the same when it must be. */
+  readonly onDemandUnpriced: readonly Priced[];
   /** Forecast cost of `lengthMs` of work started at `startMs` in the best place. */
   bestFrom(startMs: number, lengthMs: number): Window | null;
   /** The same in one place; null if that place is not acceptable. */
@@ -67,13 +69,9 @@ export function outlook(market: MarketView, nowMs: number, job: JobKind): Outloo
 }
 
 function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
-  const acceptable = market.offerings.filter(
-    (o) =>
-      (job.zones === null || job.zones.includes(o.zone)) &&
-      job.instanceTypes.includes(o.instanceType) &&
-      Number.isFinite(o.priceUsdPerHour) &&
-      o.priceUsdPerHour > 0 &&
-      (job.maxPriceUsdPerHour === null || o.priceUsdPerHour <= job.maxPriceUsdPerHour),
+  const suitable = market.offerings.filter((o) => (job.zones === null || job.zones.includes(o.zone)) && job.instanceTypes.includes(o.instanceType));
+  const acceptable = suitable.filter(
+    (o) => knownPrice(o) !== null && (job.maxPriceUsdPerHour === null || o.priceUsdPerHour <= job.maxPriceUsdPerHour),
   );
   const priced = (o: Offering): Priced => ({
     offering: o,
@@ -81,9 +79,14 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
   });
   const onDemand = acceptable.filter((o) => o.capacityType === 'on-demand').map(priced);
   onDemand.sort((a, b) => Number(b.offering.available) - Number(a.offering.available) || byObjective(a, b));
+  // A cap is a promise to the user: what has no price may be above it.
+  const onDemandUnpriced = suitable
+    .filter((o) => o.capacityType === 'on-demand' && knownPrice(o) === null && job.maxPriceUsdPerHour === null)
+    .map((offering): Priced => ({ offering, objectiveUsdPerHour: Number.POSITIVE_INFINITY }));
   const ceiling = new Map<string, number>();
   for (const o of market.offerings)
-    if (o.capacityType === 'on-demand') ceiling.set(o.instanceType, Math.min(o.priceUsdPerHour, ceiling.get(o.instanceType) ?? Infinity));
+    if (o.capacityType === 'on-demand' && knownPrice(o) !== null)
+      ceiling.set(o.instanceType, Math.min(o.priceUsdPerHour, ceiling.get(o.instanceType) ?? Infinity));
   const worthHaving = (o: Offering): boolean => o.priceUsdPerHour < (ceiling.get(o.instanceType) ?? Infinity);
   const spot = acceptable.filter((o) => o.capacityType === 'spot' && worthHaving(o));
   const spotNow = spot
@@ -104,6 +107,7 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
     gramsPerKwhNow: market.carbon.gramsPerKwh,
     spotNow,
     onDemand,
+    onDemandUnpriced,
     bestFrom: (startMs, lengthMs) => cheapest(columns().map((c) => windowOf(c, startMs, lengthMs))),
     windowIn: (zone, instanceType, startMs, lengthMs) =>
       cheapest(
@@ -177,5 +181,9 @@ export const placementOf = (priced: Priced): Placement => ({
   zone: priced.offering.zone,
   instanceType: priced.offering.instanceType,
   capacityType: priced.offering.capacityType,
-  priceUsdPerHour: priced.offering.priceUsdPerHour,
+  priceUsdPerHour: knownPrice(priced.offering),
 });
+
+/** A feed may say anything: only a positive number is a price. */
+export const knownPrice = ({ priceUsdPerHour }: Pick<Offering, 'priceUsdPerHour'>): number | null =>
+  Number.isFinite(priceUsdPerHour) && priceUsdPerHour > 0 ? priceUsdPerHour : null;

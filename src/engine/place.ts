@@ -190,18 +190,19 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
   const ranked = legal.length > 0 || !late ? legal : open;
   if (ranked.length > 0) return launch(at, ranked, reason);
   if (at.spot.length > 0) return launch(at, at.spot, 'on-demand-unavailable');
-  if (at.view.onDemand.length === 0) {
+  const askable = everyOnDemand(at.view);
+  if (askable.length === 0) {
     return {
       do: 'hold',
       jobId: state.spec.id,
       why: 'no-capacity',
-      reason: 'price-cap',
+      reason: state.spec.maxPriceUsdPerHour === null ? 'on-demand-unavailable' : 'price-cap',
       plan: planDry(at.planning),
       wakeAtMs: nowMs + settings.sweepMs,
     };
   }
   // Nothing is known to be there: ask all the same, the market's word may be old. The ask is repeated when it times out.
-  const anywhere = at.view.onDemand.filter((p) => late || mayStartIn(p.offering.zone, state, settings, nowMs));
+  const anywhere = askable.filter((p) => late || mayStartIn(p.offering.zone, state, settings, nowMs));
   if (anywhere.length > 0 && openAttempts(state).length < 2) return launch(at, anywhere, 'on-demand-unavailable');
   return {
     do: 'hold',
@@ -216,8 +217,10 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
 /** On demand that this job may take and that is said to be there, except where an ask just came to nothing. */
 export function onDemandOnOffer(context: Context, view: Outlook = outlook(context.market, context.nowMs, context.state.spec)): readonly Priced[] {
   const tried = triedOnDemand(context);
-  return view.onDemand.filter((p) => p.offering.available && !tried.has(p.offering.zone));
+  return everyOnDemand(view).filter((p) => p.offering.available && !tried.has(p.offering.zone));
 }
+
+const everyOnDemand = (view: Outlook): readonly Priced[] => [...view.onDemand, ...view.onDemandUnpriced];
 
 /** Zones in which an on-demand ask just came to nothing. */
 function triedOnDemand({ state, nowMs, settings }: Context): ReadonlySet<string> {

@@ -1,6 +1,6 @@
 // Plans: what Nerve expects of a start, written down when a job is held or launched. quote, status and explain show them.
 
-import type { Outlook, Priced, Window } from './objective.ts';
+import { knownPrice, type Outlook, type Priced, type Window } from './objective.ts';
 import type { Plan } from './record.ts';
 
 const HOUR_MS = 3_600_000;
@@ -62,8 +62,8 @@ export function planDry(context: PlanContext): Plan {
     zone: fallback?.offering.zone ?? null,
     instanceType: fallback?.offering.instanceType ?? null,
     capacityType: fallback === undefined ? null : 'on-demand',
-    expectedCostUsd: fallback === undefined ? Number.NaN : hourly(context, fallback),
-    expectedCarbonGrams: fallback === undefined ? Number.NaN : carbonOf(context, fallback),
+    expectedCostUsd: fallback === undefined ? null : hourly(context, fallback),
+    expectedCarbonGrams: fallback === undefined ? null : carbonOf(context, fallback),
     costNowUsd: now?.costUsd ?? null,
     carbonNowGrams: now?.carbonGrams ?? null,
     wakeAtOrBelowUsdPerHour: Number.MAX_VALUE,
@@ -75,7 +75,10 @@ function nowIn(context: PlanContext): Window | null {
   return first === undefined ? null : context.outlook.windowIn(first.zone, first.instanceType, context.nowMs, context.lengthMs);
 }
 
-const hourly = (context: PlanContext, choice: Priced): number => (choice.offering.priceUsdPerHour * context.lengthMs) / HOUR_MS;
+function hourly(context: PlanContext, choice: Priced): number | null {
+  const usdPerHour = knownPrice(choice.offering);
+  return usdPerHour === null ? null : (usdPerHour * context.lengthMs) / HOUR_MS;
+}
 
 function carbonOf(context: PlanContext, choice: Priced): number {
   const any = context.outlook.bestFrom(context.nowMs, context.lengthMs);

@@ -60,7 +60,7 @@ function unrecordedLaunch(state: JobState, seen: readonly ObservedAttempt[], atM
 /** The plan of a start whose own words were lost with the worker that made it. */
 function unknownPlan(state: JobState, object: ObservedAttempt): Plan {
   const { zone, instanceType, capacityType, priceUsdPerHour, createdAtMs } = object;
-  const expectedCostUsd = (priceUsdPerHour * state.spec.workMs) / 3_600_000;
+  const expectedCostUsd = priceUsdPerHour === null ? null : (priceUsdPerHour * state.spec.workMs) / 3_600_000;
   return {
     startMs: createdAtMs,
     latestStartMs: state.deadlineMs - state.spec.workMs,
@@ -68,7 +68,7 @@ function unknownPlan(state: JobState, object: ObservedAttempt): Plan {
     instanceType,
     capacityType,
     expectedCostUsd,
-    expectedCarbonGrams: 0,
+    expectedCarbonGrams: null,
     costNowUsd: expectedCostUsd,
     carbonNowGrams: null,
     wakeAtOrBelowUsdPerHour: null,

@@ -52,8 +52,9 @@ export interface Plan {
   readonly zone: string | null;
   readonly instanceType: string | null;
   readonly capacityType: CapacityType | null;
-  readonly expectedCostUsd: number;
-  readonly expectedCarbonGrams: number;
+  /** Null where no price is known. */
+  readonly expectedCostUsd: number | null;
+  readonly expectedCarbonGrams: number | null;
   /** What starting at this very moment would be expected to cost; `null` when nothing is on offer now. */
   readonly costNowUsd: number | null;
   readonly carbonNowGrams: number | null;
@@ -98,7 +99,8 @@ export type JobEvent =
       readonly zone: string;
       readonly instanceType: string;
       readonly capacityType: CapacityType;
-      readonly priceUsdPerHour: number;
+      /** Null: nobody knew it (broken feed). */
+      readonly priceUsdPerHour: number | null;
       readonly reason: Reason;
       /** Attempt whose final seal this one waits for, with the instant it waits until. */
       readonly handover: { readonly previousAttempt: number; readonly waitSealedUntilMs: number } | null;
@@ -112,7 +114,7 @@ export type JobEvent =
       readonly zone: string;
       readonly instanceType: string;
       readonly capacityType: CapacityType;
-      readonly priceUsdPerHour: number;
+      readonly priceUsdPerHour: number | null;
     }
   /** The attempt is past its resume point: it holds the epoch and trains. `step` 0 with no checkpoint = from the beginning. */
   | {

@@ -101,8 +101,8 @@ export interface ObservedAttempt {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
-  /** Price in force where it is (or was first asked for). */
-  readonly priceUsdPerHour: number;
+  /** Price in force where it is (or was first asked for); null: not known. */
+  readonly priceUsdPerHour: number | null;
   readonly phase: AttemptPhase;
   readonly createdAtMs: number;
   /** Bound to a node: billing starts. */

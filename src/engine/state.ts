@@ -12,7 +12,7 @@ export interface AttemptState {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
-  readonly priceUsdPerHour: number;
+  readonly priceUsdPerHour: number | null;
   readonly launchedAtMs: number;
   readonly reason: Reason;
   readonly handover: { readonly previousAttempt: number; readonly waitSealedUntilMs: number } | null;

@@ -2,6 +2,7 @@
 
 import { Command, Errors, Flags } from '@oclif/core';
 import { asJson, asText, exitCodeOf, toNerveError } from './tell-error.ts';
+import { wrap } from './wrap.ts';
 
 const targetFlag = Flags.string({
   description: 'where jobs run; default: a running "nerve up" of yours, else the current kube context',
@@ -15,14 +16,18 @@ export abstract class NerveCommand extends Command {
 
   /** stderr is talk: notes and warnings that are no part of the answer. */
   protected say(text: string): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+    if (!this.jsonEnabled()) process.stderr.write(`${wrap(text, process.stderr.columns)}\n`);
+  }
+
+  override log(text = ''): void {
+    super.log(wrap(text, process.stdout.columns));
   }
 
   protected override async catch(error: Error & { exitCode?: number }): Promise<never> {
     if (error instanceof Errors.ExitError) throw error;
     const told = toNerveError(error, (this.id ?? '').replaceAll(':', ' '));
     if (this.jsonEnabled()) this.logJson(asJson(told));
-    else process.stderr.write(asText(told));
+    else process.stderr.write(wrap(asText(told), process.stderr.columns));
     throw new Errors.ExitError(exitCodeOf(told));
   }
 }

@@ -26,7 +26,7 @@ export interface JobDescription {
     readonly zone: string;
     readonly instanceType: string;
     readonly capacityType: string;
-    readonly priceUsdPerHour: number;
+    readonly priceUsdPerHour: number | null;
     readonly end: string | null;
   }[];
   readonly interruptions: number;

@@ -7,7 +7,7 @@ import type { JobEvent } from '../../src/engine/record.ts';
 import { short, span } from '../../src/terminal/when.ts';
 import { ended, HOUR, launched, MINUTE, noticed, NOW, record } from '../support/build.ts';
 
-const format = { clock: (ms: number) => short(ms, ms, 'Europe/Paris'), span };
+const format = { clock: (ms: number) => short(ms, ms, 'Europe/Paris'), span, speed: 600 };
 const at = (hours: number): number => NOW + hours * HOUR;
 
 const first = launched(1, 'euw3-az2', at(4)) as Extract<JobEvent, { type: 'launched' }>;
@@ -65,11 +65,11 @@ describe('the story', () => {
   it('tells what happened, in order, in plain words', () => {
     expect(text).toEqual([
       'You submit a training run: about 3 h of work, due 08:00 tomorrow. Latest start 05:00.',
-      'Held: a window expected at 22:00 should cost 0.35 $ instead of 0.50 $ now. Nothing is billed meanwhile.',
-      'Released: spot g4dn.xlarge in euw3-az2 at 0.160 $/h.',
+      'Held: a window expected at 22:00 should cost $0.350 instead of $0.500 now. Nothing is billed meanwhile.',
+      'Released: spot g4dn.xlarge in euw3-az2 at $0.160/h.',
       'The training process runs.',
-      'INTERRUPTION NOTICE: the cloud takes this machine back at 23:02. Checkpointing at once.',
-      'Replacement asked for while the checkpoint is being written: spot g4dn.xlarge in euw3-az3 at 0.160 $/h.',
+      'INTERRUPTION NOTICE: the cloud takes this machine back in 0 s (at 23:02 on this fast clock). Checkpointing at once.',
+      'Replacement asked for while the checkpoint is being written: spot g4dn.xlarge in euw3-az3 at $0.160/h.',
       'Checkpoint sealed at step 40 (12 kB in 8 ms).',
       'The machine is gone; no work is lost.',
       'Resumed from the sealed checkpoint at step 40, exactly there.',
@@ -97,7 +97,7 @@ describe('the story', () => {
     const told = tell(record(bad).events, 2, format);
     expect(told.map((line) => line.text)).toEqual([
       'The machine is gone; 12 min of work will be redone.',
-      'Full price, to be on time: on-demand g4dn.xlarge in euw3-az2 at 0.615 $/h.',
+      'Full price, to be on time: on-demand g4dn.xlarge in euw3-az2 at $0.615/h.',
     ]);
   });
 

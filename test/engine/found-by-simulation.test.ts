@@ -46,6 +46,28 @@ describe('a job past its latest start', () => {
   });
 });
 
+describe('a feed that says no price at all', () => {
+  const nonsense = (price: number): MarketView => ({ ...market(), offerings: market().offerings.map((o) => ({ ...o, priceUsdPerHour: price })) });
+  const tight = { ...overdue, deadlineMs: NOW + 2 * HOUR + 15 * MINUTE };
+
+  it.each([Number.NaN, 0, -1, Number.POSITIVE_INFINITY])('costs money, never a deadline (%d USD/h)', (price) => {
+    expect(only(record([], tight), nonsense(price))).toMatchObject([
+      { do: 'launch', reason: 'latest-start-reached', ranked: [{ capacityType: 'on-demand', priceUsdPerHour: null }, {}, {}] },
+    ]);
+  });
+
+  it('starts nothing while there is slack, and nothing that may be above the cap', () => {
+    expect(only(record([], { ...overdue, deadlineMs: NOW + 20 * HOUR }), nonsense(Number.NaN))).toMatchObject([{ do: 'hold', why: 'no-capacity' }]);
+    expect(only(record([], { ...tight, maxPriceUsdPerHour: 0.3 }), nonsense(Number.NaN))).toMatchObject([{ do: 'hold', reason: 'price-cap' }]);
+  });
+
+  it('does not hide a zone that has a price', () => {
+    const view = nonsense(Number.NaN);
+    const one = { ...view, offerings: view.offerings.map((o) => (o.zone === 'euw3-az3' ? { ...o, priceUsdPerHour: 0.615 } : o)) };
+    expect(only(record([], tight), one)).toMatchObject([{ do: 'launch', ranked: [{ zone: 'euw3-az3', priceUsdPerHour: 0.615 }, {}, {}] }]);
+  });
+});
+
 describe('a pending attempt', () => {
   it('is not given up at once because the clock jumped ahead of the cluster', () => {
     const jumped = NOW + 10 * MINUTE;

@@ -83,7 +83,7 @@ describe('decide', () => {
           jobs: [{ record: record([], { ...job, carbonPriceUsdPerTonne: 0 }), attempts: [] }],
         });
         fc.pre(decision?.do === 'launch');
-        const prices = decision?.do === 'launch' ? decision.ranked.map((p) => p.priceUsdPerHour) : [];
+        const prices = decision?.do === 'launch' ? decision.ranked.map((p) => p.priceUsdPerHour ?? Number.POSITIVE_INFINITY) : [];
         expect(prices).toEqual([...prices].sort((a, b) => a - b));
       }),
       { numRuns: 200, seed: 9 },
@@ -104,7 +104,7 @@ describe('quote', () => {
         const more = { ...view, offerings: [...view.offerings, added], spotHistory: [...view.spotHistory, history] };
         const before = quote(job, view, SETTINGS, NOW);
         const after = quote(job, more, SETTINGS, NOW);
-        expect(after.plan.expectedCostUsd).toBeLessThanOrEqual(before.plan.expectedCostUsd * (1 + SETTINGS.minHoldSaving) + 1e-9);
+        expect(after.plan.expectedCostUsd).toBeLessThanOrEqual((before.plan.expectedCostUsd ?? Number.NaN) * (1 + SETTINGS.minHoldSaving) + 1e-9);
       }),
       { numRuns: 300, seed: 10 },
     );

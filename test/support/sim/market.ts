@@ -122,5 +122,11 @@ export function drawMarket(
       lies.push({ zone, capacityType, says: random.pick(['available', 'dry', 'not-a-number', 'zero'] as const), ...span(60 * MINUTE) });
     }
   }
+  // The whole feed is broken for a while: no price is a number.
+  if (random.chance(hardness.lies * 0.1)) {
+    const broken = span(90 * MINUTE);
+    for (const zone of ZONES)
+      for (const capacityType of ['spot', 'on-demand'] as const) lies.push({ zone, capacityType, says: 'not-a-number', ...broken });
+  }
   return { dry, lies };
 }
