@@ -1,10 +1,10 @@
 // Bad input and bad luck, each on the command line as a user meets it: what is said, the exit code, and what is left behind. One real
 // local cluster for all of them, restarted where a case kills it.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import { readUp } from '../../src/adapters/local/up-file.ts';
@@ -215,8 +215,13 @@ describe('a job', () => {
     expect(ledger.stdout).toMatch(/^this machine \(simulated market/);
     expect(ledger.stdout).toMatch(/starting at once, on demand, uninterrupted/);
     expect(ledger.stdout).toMatch(/simulated: prices, availability, carbon/);
-    expect(JSON.parse((await local.nerve('report', jobId, '--json')).stdout)).toMatchObject({ jobId, result: 'succeeded', deadlineMet: true });
-    await until(async () => (JSON.parse((await local.nerve('report', '--json')).stdout) as { jobs: number }).jobs > 3, 10_000);
+    const kept = await local.nerve('report', jobId, '--json');
+    expect(JSON.parse(kept.stdout)).toMatchObject({ jobId, result: 'succeeded', deadlineMet: true });
+    const events = await local.nerve('report', jobId, '--events', '--json');
+    expect(recount(events.stdout, kept.stdout)).toEqual({ code: 0, stderr: '' });
+    const dearer = events.stdout.replace(/("usage": \[[^\]]*?"priceUsdPerHour": )/, (start) => `${start}1`);
+    expect(recount(dearer, kept.stdout)).toMatchObject({ code: 1, stderr: expect.stringContaining('costUsd') });
+    await until(async () => (JSON.parse((await local.nerve('report', '--json')).stdout) as { jobs: number }).jobs > 0, 10_000);
     // The name is known now: its duration is learnt.
     expect((await local.nerve('quote', '--deadline', '+30h', '--name', 'walk', '--', 'true')).stdout).toMatch(/median of 1 finished run of "walk"/);
   });
@@ -296,6 +301,14 @@ describe('a "nerve up" that', () => {
       expect(await local.nerve(...command)).toMatchObject({ code: 3, stderr: expect.stringContaining('Start it here with "nerve up"') });
   });
 });
+
+/** Another language adds up what the record says, and compares it with what Nerve reports. */
+function recount(events: string, report: string): { readonly code: number | null; readonly stderr: string } {
+  const file = join(local.paths.state, 'report.json');
+  writeFileSync(file, report);
+  const ran = spawnSync('python3', [resolve('examples/recount.py'), '--check', file], { input: events, encoding: 'utf8' });
+  return { code: ran.status, stderr: ran.stderr };
+}
 
 async function submit(...args: readonly string[]): Promise<string> {
   const ran = await local.nerve('submit', ...args);
