@@ -34,12 +34,12 @@ function script(...npmArgs: readonly string[]): Part {
 }
 
 /** The same tests as `npm test` runs, more of them, chosen by the environment. */
-function more(name: string, pattern: string, env: Readonly<Record<string, string>>): Part {
+function more(name: string, pattern: string, env: Readonly<Record<string, string>>, only: readonly string[] = []): Part {
   return {
     name,
     run: async () => {
       const files = globSync(pattern);
-      return files.length === 0 ? skip(name, `there is no ${pattern}`) : runVitest(files, env);
+      return files.length === 0 ? skip(name, `there is no ${pattern}`) : runVitest([...files, ...only], env);
     },
   };
 }
@@ -67,7 +67,9 @@ const parts: readonly Part[] = [
   script('test'),
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
-  more('demo, three seeds and a drought', 'test/slow/demo.test.ts', { NERVE_SLOW: '1' }),
+  full
+    ? more('demo, every case', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '3' })
+    : more('demo, default and one random seed', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '1' }, ['-t', 'keeps the promise']),
   ...(full ? [script('run', 'check:self'), ...benches(), { name: 'README walk', run: readmeWalk }] : []),
 ];
 

@@ -11,7 +11,8 @@ export default class Demo extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Demo);
-    const { runDemo, Interrupted } = await import('../demo/run.ts');
+    const { runDemo } = await import('../demo/run.ts');
+    const { Interrupted } = await import('../demo/trainer.ts');
     const { createScreen } = await import('../demo/screen.ts');
     const { closing } = await import('../demo/closing.ts');
     const { untilStopped } = await import('../terminal/until-stopped.ts');

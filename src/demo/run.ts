@@ -18,7 +18,7 @@ import { chance, createFileLog, examplesDir, findRedis, type LocalCluster, type 
 import { demoResult, type DemoResult } from './result.ts';
 import type { Frame, Screen } from './screen.ts';
 import { type StoryLine, tell } from './story.ts';
-import { type Beside, finalHash, findTrainer, startBeside, type Trainer } from './trainer.ts';
+import { type Beside, finalHash, findTrainer, Interrupted, startBeside, type Trainer } from './trainer.ts';
 
 const ZONE = 'Europe/Paris';
 const SPEED = 600;
@@ -44,7 +44,8 @@ export async function runDemo({ seed, screen, paint, signal }: DemoOptions): Pro
   const env = environment();
   await findRedis(config, pathsFor(env));
   screen.tell(paint('quiet', 'Looking at your Python and timing one training step ...'));
-  const trainer = await findTrainer(examplesDir(), TRAINING_SECONDS);
+  const trainer = await findTrainer(examplesDir(), TRAINING_SECONDS, signal);
+  if (signal.aborted) throw new Interrupted();
   const folder = mkdtempSync(join(tmpdir(), 'nerve-demo-'));
   const paths = pathsFor({ ...env, NERVE_STATE_DIR: join(folder, 'state'), NERVE_CACHE_DIR: pathsFor(env).cache });
   const log = createFileLog(paths);
@@ -122,9 +123,6 @@ async function play(p: Play): Promise<JobRecord> {
     await clock.sleep(POLL_MS, p.signal);
   }
 }
-
-/** Ctrl-C: everything is cleaned up, exit code 130. */
-export class Interrupted extends Error {}
 
 /** A third to two thirds into the training; the drought strikes early, before anything was sealed. */
 function disturbAt(seed: string, steps: number): number {

@@ -24,10 +24,18 @@ export interface Trainer {
   readonly steps: number;
 }
 
-/** @throws NerveError `refused` naming what to install. */
-export async function findTrainer(examplesDir: string, seconds: number): Promise<Trainer> {
+/** Ctrl-C: everything is cleaned up, exit code 130. */
+export class Interrupted extends Error {}
+
+/** @throws NerveError `refused` naming what to install; Interrupted. */
+export async function findTrainer(examplesDir: string, seconds: number, signal: AbortSignal): Promise<Trainer> {
+  // A terminal's Ctrl-C reaches Python too, and may be seen there first.
+  const unlessStopped = (cause: unknown): void => {
+    if (signal.aborted || (cause instanceof Error && 'signal' in cause && cause.signal === 'SIGINT')) throw new Interrupted();
+  };
   const hint = `Install Python ${MIN_PYTHON.join('.')} or newer so that "python3" is on PATH.`;
   const { stdout } = await run('python3', ['-c', PROBE], { timeout: 60_000 }).catch((cause: unknown) => {
+    unlessStopped(cause);
     throw new NerveError('refused', 'The demo trains a real model and needs Python, but "python3" does not run.', { cause, hint });
   });
   const [major = '0', minor = '0', found] = stdout.trim().split(' ');
@@ -37,6 +45,7 @@ export async function findTrainer(examplesDir: string, seconds: number): Promise
   const name = found === 'pytorch' ? 'pytorch' : 'stdlib';
   const script = join(examplesDir, `train_${name}.py`);
   const calibrated = await run('python3', [script, '--calibrate', String(seconds)], { timeout: 60_000 }).catch((cause: unknown) => {
+    unlessStopped(cause);
     const printed = cause instanceof Error ? (cause.message.trim().split('\n').at(-1) ?? '') : String(cause);
     throw new NerveError('fatal', `The trainer ${script} does not run: ${printed}`, {
       cause,

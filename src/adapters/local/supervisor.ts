@@ -135,6 +135,8 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
         const checkpointed = await endRunning(cloud, options.graceRealMs);
         writeJson(clockFile, { virtualMs: clock.nowMs(), speed: clock.speed });
         await children.stopAll();
+        // What an agent was just starting is known now, and nobody starts anything any more.
+        await endTraining(cloud.state(), options.graceRealMs);
         server.close();
         for (const one of imds.values()) one.close();
         await redis.stop();
@@ -168,7 +170,7 @@ async function endRunning(cloud: Cloud, graceRealMs: number): Promise<number> {
   return processes.length;
 }
 
-/** Training processes of a killed `nerve up`: asked for a last checkpoint, then ended. */
+/** Training processes that no agent tends: asked for a last checkpoint, then ended. */
 async function endTraining(state: CloudState, graceRealMs: number): Promise<number> {
   const left: ProcessIdentity[] = Object.values(state.attempts).flatMap((a) =>
     a.seen.endedAtMs === null && a.process !== null && isAlive(a.process) ? [a.process] : [],
