@@ -2,6 +2,7 @@
 // seen so far (when spot came and went, which starts came true, the grid, the speed of work) and states it as a snapshot.
 
 import type { JobSpec } from '../../src/engine/job.ts';
+import { pendingAttempt } from '../../src/engine/pending.ts';
 import type { AvailabilityHistory, EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
 import type { AttemptState, JobState } from '../../src/engine/state.ts';
 import type { Observation, Scenario } from './protocol.ts';
@@ -228,29 +229,14 @@ function specOf(scenario: Scenario): JobSpec {
 }
 
 function observed(attempt: AttemptState, progress: JobState['lastProgress'], nowMs: number): ObservedAttempt {
+  const { zone, capacityType, launchedAtMs, resumed, lastCheckpoint } = attempt;
+  const place = { zone, instanceType: TYPE, capacityType, priceUsdPerHour: 0 };
   return {
-    name: 'nerve-bench-a1',
-    jobId: 'j-bench',
-    attempt: 1,
-    zone: attempt.zone,
-    instanceType: TYPE,
-    capacityType: attempt.capacityType,
-    priceUsdPerHour: 0,
+    ...pendingAttempt({ name: 'nerve-bench-a1', jobId: 'j-bench', attempt: 1 }, place, launchedAtMs),
     phase: 'running',
-    createdAtMs: attempt.launchedAtMs,
-    placedAtMs: attempt.launchedAtMs,
-    endedAtMs: null,
-    exitCode: null,
-    unschedulableSinceMs: null,
-    deletionRequestedAtMs: null,
-    deletedByNerve: false,
-    disruption: null,
-    node: null,
-    nodeName: null,
-    stopRequest: null,
-    resumed: attempt.resumed,
+    placedAtMs: launchedAtMs,
+    resumed,
     progress: progress === null ? null : { ...progress, atMs: nowMs },
-    lastCheckpoint: attempt.lastCheckpoint,
-    logTail: null,
+    lastCheckpoint,
   };
 }

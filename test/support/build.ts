@@ -1,6 +1,7 @@
 // Builders for tests: a spec, a market, a record, with only what the test cares about named.
 
 import type { CapacityType, JobSpec } from '../../src/engine/job.ts';
+import { pendingAttempt } from '../../src/engine/pending.ts';
 import type { JobEvent, JobRecord, Plan } from '../../src/engine/record.ts';
 import type { EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
 
@@ -94,39 +95,14 @@ export function market(options: MarketOptions = {}): MarketView {
 }
 
 export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): ObservedAttempt {
+  const place = { zone: 'euw3-az2', instanceType: 'g4dn.xlarge', capacityType: 'spot', priceUsdPerHour: 0.16 } as const;
+  const { priceUsdPerHour: _, ...where } = place;
   return {
-    name: `nerve-j-test0001-a${attempt}`,
-    jobId: 'j-test0001',
-    attempt,
-    zone: 'euw3-az2',
-    instanceType: 'g4dn.xlarge',
-    capacityType: 'spot',
-    priceUsdPerHour: 0.16,
+    ...pendingAttempt({ name: `nerve-j-test0001-a${attempt}`, jobId: 'j-test0001', attempt }, place, NOW),
     phase: 'running',
-    createdAtMs: NOW,
     placedAtMs: NOW,
-    endedAtMs: null,
-    exitCode: null,
-    unschedulableSinceMs: null,
-    deletionRequestedAtMs: null,
-    deletedByNerve: false,
-    disruption: null,
-    node: {
-      name: 'node-a',
-      zone: 'euw3-az2',
-      instanceType: 'g4dn.xlarge',
-      capacityType: 'spot',
-      ready: true,
-      interruption: null,
-      rebalanceAtMs: null,
-      cordonedBy: null,
-    },
+    node: { name: 'node-a', ...where, ready: true, interruption: null, rebalanceAtMs: null, cordonedBy: null },
     nodeName: 'node-a',
-    stopRequest: null,
-    resumed: null,
-    progress: null,
-    lastCheckpoint: null,
-    logTail: null,
     ...over,
   };
 }

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { NerveError } from '../../engine/errors.ts';
 import type { Placement } from '../../engine/decision.ts';
 import type { JobId, JobSpec } from '../../engine/job.ts';
+import { pendingAttempt } from '../../engine/pending.ts';
 import type { ObservedAttempt, ObservedNode } from '../../engine/snapshot.ts';
 import type { Clock, LaunchAsk, Log } from '../../ports.ts';
 import { type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
@@ -165,32 +166,9 @@ export function createCloud(options: CloudOptions): Cloud {
       if (known !== undefined) return view(known);
       const hook = { port: await options.freePort(), token: randomBytes(24).toString('hex') };
       if (!attempts.has(name)) {
-        const { zone, instanceType, capacityType, priceUsdPerHour } = first;
+        const { node: _, ...seen } = pendingAttempt({ name, jobId: spec.id, attempt }, first, clock.nowMs());
         attempts.set(name, {
-          seen: {
-            name,
-            jobId: spec.id,
-            attempt,
-            zone,
-            instanceType,
-            capacityType,
-            priceUsdPerHour,
-            phase: 'pending',
-            createdAtMs: clock.nowMs(),
-            placedAtMs: null,
-            endedAtMs: null,
-            exitCode: null,
-            unschedulableSinceMs: null,
-            deletionRequestedAtMs: null,
-            deletedByNerve: false,
-            disruption: null,
-            nodeName: null,
-            stopRequest: null,
-            resumed: null,
-            progress: null,
-            lastCheckpoint: null,
-            logTail: null,
-          },
+          seen,
           ranked,
           spec,
           handover,

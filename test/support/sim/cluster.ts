@@ -3,6 +3,7 @@
 
 import { NerveError } from '../../../src/engine/errors.ts';
 import type { JobId } from '../../../src/engine/job.ts';
+import { pendingAttempt } from '../../../src/engine/pending.ts';
 import type { NodeNotice, ObservedAttempt, ObservedNode } from '../../../src/engine/snapshot.ts';
 import type { AttemptAnnotations, Cluster, HostedAttempt, InstanceMetadata, LaunchAsk, NodeHost } from '../../../src/ports.ts';
 import type { SimMarket } from './market.ts';
@@ -327,28 +328,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
           training: null,
           objectLost: false,
           dead: false,
-          seen: {
-            name: ask.name,
-            jobId: ask.spec.id,
-            attempt: ask.attempt,
-            ...first,
-            phase: 'pending',
-            createdAtMs: time.nowMs(),
-            placedAtMs: null,
-            endedAtMs: null,
-            exitCode: null,
-            unschedulableSinceMs: null,
-            deletionRequestedAtMs: null,
-            deletedByNerve: false,
-            disruption: null,
-            node: null,
-            nodeName: null,
-            stopRequest: null,
-            resumed: null,
-            progress: null,
-            lastCheckpoint: null,
-            logTail: null,
-          },
+          seen: pendingAttempt({ name: ask.name, jobId: ask.spec.id, attempt: ask.attempt }, first, time.nowMs()),
         };
         pods.set(ask.name, pod);
         time.at(time.nowMs() + random.between(...plan.bootMs), () => tryPlace(pod));

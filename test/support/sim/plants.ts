@@ -1,7 +1,7 @@
 // Planted bugs: each is a change of the ports, so that the real worker behaves as if it had the bug. The simulation must find every one.
 
 import type { JobId } from '../../../src/engine/job.ts';
-import type { ObservedAttempt } from '../../../src/engine/snapshot.ts';
+import { pendingAttempt } from '../../../src/engine/pending.ts';
 import type { LaunchAsk } from '../../../src/ports.ts';
 import type { Plant } from './world.ts';
 
@@ -18,7 +18,9 @@ export const actsAfterAppending: Plant = planted('outside', (ports, { time, proc
         const known = (await ports.cluster.attemptsOf(ask.spec.id)).find((a) => a.name === ask.name);
         if (known !== undefined) return known;
         promised.set(ask.spec.id, ask);
-        return unmade(ask, process.clock.nowMs());
+        const [first] = ask.ranked;
+        if (first === undefined) throw new Error('an ask without a place');
+        return pendingAttempt({ name: ask.name, jobId: ask.spec.id, attempt: ask.attempt }, first, process.clock.nowMs());
       },
     },
     records: {
@@ -104,30 +106,3 @@ export const billsTooMuch: Plant = planted('inside', (ports) => ({
   ...ports,
   market: { ...ports.market, meter: (ask) => ports.market.meter({ ...ask, toMs: ask.toMs + 1000 }) },
 }));
-
-function unmade(ask: LaunchAsk, nowMs: number): ObservedAttempt {
-  const [first] = ask.ranked;
-  if (first === undefined) throw new Error('an ask without a place');
-  return {
-    name: ask.name,
-    jobId: ask.spec.id,
-    attempt: ask.attempt,
-    ...first,
-    phase: 'pending',
-    createdAtMs: nowMs,
-    placedAtMs: null,
-    endedAtMs: null,
-    exitCode: null,
-    unschedulableSinceMs: null,
-    deletionRequestedAtMs: null,
-    deletedByNerve: false,
-    disruption: null,
-    node: null,
-    nodeName: null,
-    stopRequest: null,
-    resumed: null,
-    progress: null,
-    lastCheckpoint: null,
-    logTail: null,
-  };
-}
