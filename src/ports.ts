@@ -26,10 +26,10 @@ export interface Records {
   read(jobId: JobId): Promise<JobRecord | null>;
   /**
    * Appends `events` as one atomic entry after `readVersion` (0 creates the record). Answers the new version, or
-   * `conflict` when somebody appended first: re-read and re-decide.
+   * `conflict` when somebody appended first: re-read and re-decide. Appending nothing changes nothing.
    */
   append(jobId: JobId, readVersion: number, events: readonly JobEvent[]): Promise<number | 'conflict'>;
-  /** Ids of jobs without a `finished` event. */
+  /** Ids of jobs that were created and not closed: a job that has finished is here until it is put away. */
   live(): Promise<readonly JobId[]>;
   /** Keeps the report (13 months) and takes the job out of `live`. Idempotent; after the `finished` event. */
   close(jobId: JobId, report: JobReport): Promise<void>;
@@ -37,13 +37,16 @@ export interface Records {
 
 /** The deadline queue: exactly one alarm per live job. */
 export interface Alarms {
-  /** Sets the alarm, or moves it; a job being handled right now is re-armed when its handler returns, at the earlier time. */
+  /**
+   * Sets the alarm, or moves it; a job being handled right now is re-armed when its handler returns, at the earlier time. An
+   * alarm that is due already may come all the same.
+   */
   arm(jobId: JobId, atMs: number): Promise<void>;
   /** Wakes the job as soon as possible, however far its alarm is. False if no alarm exists. */
   wake(jobId: JobId): Promise<boolean>;
-  /** Removes the alarm. Idempotent. */
+  /** Removes the alarm, also that of a job being handled, whatever its handler answers. Idempotent. */
   disarm(jobId: JobId): Promise<void>;
-  /** Every armed alarm (jobs being handled included, with their last time): the sweep compares these with `Records.live`. */
+  /** Every armed alarm with its time (for jobs that are due or being handled one that has passed): the sweep compares these with `Records.live`. */
   armed(): Promise<ReadonlyMap<JobId, number>>;
   /**
    * Calls `handle` for each due job until `signal` aborts; one job is never handled twice at once by live processes.

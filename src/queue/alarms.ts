@@ -3,17 +3,24 @@
 //
 // Traps this file is built around: `add` with an existing id is silently ignored, so an alarm is moved with changeDelay, and
 // inside a handler re-armed with moveToDelayed + DelayedError; changeDelay and promote throw unless the job is still
-// delayed (it fired: it is being handled). A wake that comes while the job is being handled is kept in `nerve:wakes`, and
-// the handler's end looks there, so no wake is lost, whichever process it came from.
+// delayed (it fired: it is being handled). What is asked while the job is being handled is kept in `nerve:wakes`, and the
+// handler's end looks there, so no wake is lost, whichever process it came from.
 
-import { DelayedError, type Job, Queue, Worker } from 'bullmq';
+import { DelayedError, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { JobId } from '../engine/job.ts';
 import type { Alarms, Clock, Log } from '../ports.ts';
 import { asNerveError } from './connection.ts';
 
 const QUEUE = 'nerve-alarms';
+/** Job id -> the instant asked for while it was being handled; DISARMED: it shall have no alarm any more. */
 const WAKES = 'nerve:wakes';
+const DISARMED = 'inf';
+// A handling begins: what was asked before is answered by it, but a job that was disarmed stays so. KEYS: wakes. ARGV: job id.
+const BEGIN = `
+local asked = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if asked and asked ~= '${DISARMED}' then redis.call('ZREM', KEYS[1], ARGV[1]) end
+return asked`;
 const RETRY_REAL_MS = [250, 500, 1000, 2000, 5000] as const;
 
 export interface BulkAlarms extends Alarms {
@@ -62,7 +69,11 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
       }
     },
     armMany: async (alarms) => {
-      await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: { atMs }, opts: { jobId, ...options(atMs) } })));
+      try {
+        await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: { atMs }, opts: { jobId, ...options(atMs) } })));
+      } catch (cause) {
+        throw asNerveError(cause, 'Cannot set the alarms');
+      }
     },
     wake: async (jobId) => {
       try {
@@ -72,26 +83,54 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
       }
     },
     disarm: async (jobId) => {
-      await redis.zrem(WAKES, jobId);
-      await queue.remove(jobId).catch(() => undefined);
+      try {
+        await redis.zrem(WAKES, jobId);
+        if ((await queue.remove(jobId)) === 1) return;
+        // It is being handled: its handler's end looks for this mark. If it ended between our two commands, the second try removes it.
+        await redis.zadd(WAKES, DISARMED, jobId);
+        if ((await queue.remove(jobId)) === 1) await redis.zrem(WAKES, jobId);
+      } catch (cause) {
+        throw asNerveError(cause, `Cannot remove the alarm of job ${jobId}`);
+      }
     },
     armed: async () => {
-      const jobs = (await queue.getJobs(['delayed', 'waiting', 'active', 'prioritized'])) as (Job<{ atMs: number }> | undefined)[];
-      return new Map(
-        jobs.flatMap((job) =>
-          job?.id === undefined ? [] : [[job.id, clock.nowMs() + Math.max(0, job.timestamp + job.delay - Date.now()) * clock.speed]],
-        ),
-      );
+      try {
+        return await readArmed(queue, redis, clock);
+      } catch (cause) {
+        throw asNerveError(cause, 'Cannot list the alarms');
+      }
     },
-    run: (handle, signal) => runProcessor({ handle, signal, redis, connection: patient(), clock, log, concurrency, delayTo }),
+    run: (handle, signal) =>
+      runProcessor({ handle, signal, remove: (jobId) => queue.remove(jobId), connection: patient(), clock, log, concurrency, delayTo }),
     close: () => queue.close(),
   };
 }
 
+/** All in one transaction, so that a job on its way from one list to the other is in one of them. No job is loaded for it. */
+async function readArmed(queue: Queue, redis: Redis, clock: Clock): Promise<ReadonlyMap<JobId, number>> {
+  const lists = ['wait', 'paused', 'active'];
+  const transaction = redis.multi().zrange(queue.toKey('delayed'), 0, '-1', 'WITHSCORES');
+  for (const list of lists) transaction.lrange(queue.toKey(list), 0, -1);
+  const [delayed = [], ...due] = ((await transaction.exec()) ?? []).map(([error, value]) => {
+    if (error !== null) throw error;
+    return value as string[];
+  });
+  const armed = new Map<JobId, number>();
+  for (const jobId of due.flat()) armed.set(jobId, clock.nowMs());
+  for (let i = 0; i + 1 < delayed.length; i += 2) {
+    const atRealMs = Math.floor(Number(delayed[i + 1]) / DELAYED_SCORE_PER_MS);
+    armed.set(delayed[i] ?? '', clock.nowMs() + Math.max(0, atRealMs - clock.realNowMs()) * clock.speed);
+  }
+  return armed;
+}
+
+/** BullMQ keeps the order of equal times in the lowest twelve bits of a score. */
+const DELAYED_SCORE_PER_MS = 0x1000;
+
 interface Processor {
   readonly handle: (jobId: JobId) => Promise<number | null>;
   readonly signal: AbortSignal;
-  readonly redis: Redis;
+  readonly remove: (jobId: JobId) => Promise<number>;
   readonly connection: Redis;
   readonly clock: Clock;
   readonly log: Log;
@@ -105,12 +144,21 @@ async function runProcessor(p: Processor): Promise<void> {
     QUEUE,
     async (job, token) => {
       const jobId = job.id ?? '';
-      await p.redis.zrem(WAKES, jobId);
-      const next = await nextWake(p, jobId, failures);
-      if (next === null) return;
+      // The patient connection: a handling that cannot reach Redis waits; it must not end without its alarm.
+      const wakes = p.connection;
+      if (p.signal.aborted) {
+        // Fetched while this process was told to stop: somebody else's.
+        await job.moveToDelayed(Date.now(), token);
+        throw new DelayedError();
+      }
+      const before = await wakes.eval(BEGIN, 1, WAKES, jobId);
+      const next = before === DISARMED ? null : await nextWake(p, jobId, failures);
+      if (next === null) return void (await wakes.zrem(WAKES, jobId));
       await job.moveToDelayed(Date.now() + Math.max(1, p.delayTo(next)), token);
-      const asked = await p.redis.zscore(WAKES, jobId);
-      if (asked !== null) await job.changeDelay(Math.max(1, p.delayTo(Math.min(next, Number(asked))))).catch(() => undefined);
+      const asked = await wakes.zscore(WAKES, jobId);
+      if (asked === DISARMED) {
+        if ((await p.remove(jobId)) === 1) await wakes.zrem(WAKES, jobId);
+      } else if (asked !== null) await job.changeDelay(Math.max(1, p.delayTo(Math.min(next, Number(asked))))).catch(() => undefined);
       throw new DelayedError();
     },
     {

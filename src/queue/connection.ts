@@ -1,5 +1,6 @@
-// Redis connections, and the refusal of a Redis that would lose alarms. Two kinds: a worker's connection waits for
-// ever (BullMQ demands it), a command's fails fast, so that nobody stares at a shell that hangs.
+// Redis connections, and the refusal of a Redis that would lose alarms. A command's connection fails fast, so that nobody stares at a
+// shell that hangs. A worker's comes back by itself, but each call on it ends: the loops never race a timer. Only
+// BullMQ's processor has one on which calls wait for ever, because it demands that.
 
 import { Redis, type RedisOptions } from 'ioredis';
 import { NerveError } from '../engine/errors.ts';
@@ -9,18 +10,30 @@ export interface RedisTarget {
   readonly url: string;
 }
 
-export type Patience = 'wait' | 'fail-fast';
+export type Patience = 'fail-fast' | 'reconnect' | 'for-ever';
 
+const COMMAND_TIMEOUT_MS = 5000;
 const FAIL_FAST = {
   maxRetriesPerRequest: 1,
   connectTimeout: 2000,
-  commandTimeout: 5000,
+  commandTimeout: COMMAND_TIMEOUT_MS,
   retryStrategy: (times: number) => (times > 2 ? null : 100),
 } satisfies RedisOptions;
-const WAIT = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 2000) } satisfies RedisOptions;
+const FOR_EVER = {
+  maxRetriesPerRequest: null,
+  connectTimeout: 2000,
+  // A server that is gone without a word (a machine lost, a network cut): longer than BullMQ's longest blocking call.
+  socketTimeout: 15_000,
+  retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 2000),
+} satisfies RedisOptions;
+const OPTIONS = {
+  'fail-fast': FAIL_FAST,
+  reconnect: { ...FOR_EVER, commandTimeout: COMMAND_TIMEOUT_MS },
+  'for-ever': FOR_EVER,
+} satisfies Readonly<Record<Patience, RedisOptions>>;
 
 export function connectRedis(target: RedisTarget, patience: Patience): Redis {
-  const options = patience === 'wait' ? WAIT : FAIL_FAST;
+  const options = OPTIONS[patience];
   const redis = target.url.startsWith('/') ? new Redis({ path: target.url, ...options }) : new Redis(target.url, options);
   // Without a listener ioredis throws; every failure also reaches the caller through its command.
   redis.on('error', () => undefined);
@@ -31,7 +44,9 @@ export function connectRedis(target: RedisTarget, patience: Patience): Redis {
 export function asNerveError(cause: unknown, what: string): NerveError {
   if (cause instanceof NerveError) return cause;
   const text = cause instanceof Error ? cause.message : String(cause);
-  if (text.startsWith('OOM ')) {
+  // A refused transaction names its reason beside, not in its message.
+  const reasons = [text, ...((cause as { previousErrors?: readonly Error[] } | null)?.previousErrors ?? []).map((error) => error.message)];
+  if (reasons.some((reason) => reason.startsWith('OOM '))) {
     return new NerveError('refused', `${what}: Redis is full.`, {
       cause,
       hint: 'Raise maxmemory or remove other data from this Redis; nothing that was acknowledged is lost.',

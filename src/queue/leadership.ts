@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Leadership } from '../ports.ts';
+import { asNerveError } from './connection.ts';
 
 const LEADER = 'nerve:leader';
 const EPOCH = 'nerve:epoch';
@@ -26,11 +27,17 @@ export function createLeadership(redis: Redis): Leadership {
   const me = randomUUID();
   return {
     lead: async () => {
-      const epoch = Number(await redis.eval(LEAD, 2, LEADER, EPOCH, me, LOCK_MS));
+      const epoch = Number(await redis.eval(LEAD, 2, LEADER, EPOCH, me, LOCK_MS).catch(failed('Cannot lead')));
       return epoch < 0 ? null : epoch;
     },
     resign: async () => {
-      await redis.eval(RESIGN, 1, LEADER, me);
+      await redis.eval(RESIGN, 1, LEADER, me).catch(failed('Cannot resign'));
     },
   };
 }
+
+const failed =
+  (what: string) =>
+  (cause: unknown): never => {
+    throw asNerveError(cause, what);
+  };

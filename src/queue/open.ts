@@ -1,8 +1,10 @@
 // Opens everything that lives in Redis, over one connection (and a patient one for the processor).
 
+import type { Redis } from 'ioredis';
+import { NerveError } from '../engine/errors.ts';
 import type { Clock, Leadership, Log } from '../ports.ts';
 import { type BulkAlarms, createAlarms } from './alarms.ts';
-import { checkRedis, connectRedis, type Patience, type RedisTarget } from './connection.ts';
+import { checkRedis, connectRedis, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
 
@@ -15,21 +17,22 @@ export interface OpenQueue {
 
 export interface OpenOptions {
   readonly target: RedisTarget;
-  readonly patience: Patience;
+  /** `fail-fast`: a command's. `wait`: a worker's, which waits for its Redis at the start and finds it again later. */
+  readonly patience: 'fail-fast' | 'wait';
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** @throws NerveError `unreachable` (fail-fast only) or `refused` (checkRedis). */
 export async function openQueue({ target, patience, clock, log }: OpenOptions): Promise<OpenQueue> {
-  const redis = connectRedis(target, patience);
+  const redis = connectRedis(target, patience === 'wait' ? 'reconnect' : patience);
   try {
-    await checkRedis(redis);
+    await (patience === 'wait' ? checkPatiently(redis, clock, log) : checkRedis(redis));
   } catch (error) {
     redis.disconnect();
     throw error;
   }
-  const alarms = createAlarms({ redis, patient: () => connectRedis(target, 'wait'), clock, log });
+  const alarms = createAlarms({ redis, patient: () => connectRedis(target, 'for-ever'), clock, log });
   return {
     records: createRecords(redis),
     alarms,
@@ -40,3 +43,17 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
     },
   };
 }
+
+async function checkPatiently(redis: Redis, clock: Clock, log: Log): Promise<void> {
+  for (;;) {
+    try {
+      return await checkRedis(redis);
+    } catch (error) {
+      if (!(error instanceof NerveError) || error.kind !== 'unreachable') throw error;
+      log.warn({ error: error.message }, 'waiting for Redis');
+      await clock.sleep(RETRY_REAL_MS);
+    }
+  }
+}
+
+const RETRY_REAL_MS = 500;

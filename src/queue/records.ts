@@ -1,6 +1,7 @@
 // Job records: one Redis stream per job with entry ids `<n>-0`. An append names the version it read, so the entry id is
-// known, and Redis itself refuses a second writer with the same id. One entry is one atomic batch of events. The
-// index of live jobs changes in the same script as the record, so that no crash can separate them.
+// known, and Redis itself refuses a second writer with the same id. It would accept an id further ahead: the script does not, so a
+// record has no gaps. One entry is one atomic batch of events. The index of live jobs changes in the same script as the
+// record, so that no crash can separate them.
 
 import type { Redis } from 'ioredis';
 import type { JobId } from '../engine/job.ts';
@@ -21,8 +22,9 @@ const STREAM_RETENTION_SECONDS = 30 * 24 * 3600;
 const REPORT_RETENTION_SECONDS = 396 * 24 * 3600;
 const DURATIONS_KEPT = 25;
 
-// KEYS: stream, live index. ARGV: entry id, events, job id. 1 when appended, 0 on conflict.
+// KEYS: stream, live index. ARGV: entry id, events, job id, version read. 1 when appended, 0 on conflict.
 const APPEND = `
+if redis.call('XLEN', KEYS[1]) ~= tonumber(ARGV[4]) then return 0 end
 local result = redis.pcall('XADD', KEYS[1], ARGV[1], 'e', ARGV[2])
 if type(result) == 'table' and result.err then
   if string.find(result.err, 'equal or smaller') then return 0 end
@@ -46,11 +48,10 @@ export function createRecords(redis: Redis): RecordsWithHistory {
     if (events.length === 0) return readVersion;
     const version = readVersion + 1;
     const done = await redis
-      .eval(APPEND, 2, streamKey(jobId), LIVE, `${version}-0`, encodeEvents(events), jobId)
+      .eval(APPEND, 2, streamKey(jobId), LIVE, `${version}-0`, encodeEvents(events), jobId, readVersion)
       .catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot write the record of job ${jobId}`)));
-    if (done === 1) return version;
-    // Our own write may have been acknowledged into a broken connection: if the entry is ours, it is no conflict.
-    return 'conflict';
+    // A conflict may be with ourselves: a write whose answer was lost with its connection is sent again. Re-reading shows it.
+    return done === 1 ? version : 'conflict';
   };
   return {
     append,
@@ -73,7 +74,9 @@ export function createRecords(redis: Redis): RecordsWithHistory {
         // A set, so that closing twice counts once.
         tx.zadd(durationsKey(ended.name), score, `${jobId} ${ended.usefulWorkMs}`).zremrangebyrank(durationsKey(ended.name), 0, -DURATIONS_KEPT - 1);
       }
-      await tx.exec().catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot close job ${jobId}`)));
+      const results = await tx.exec().catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot close job ${jobId}`)));
+      const failed = results?.find(([error]) => error !== null)?.[0];
+      if (failed !== undefined) throw asNerveError(failed, `Cannot close job ${jobId}`);
     },
     createMany: async (many) => {
       const pipeline = redis.pipeline();

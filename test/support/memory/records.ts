@@ -22,6 +22,7 @@ export function memoryRecords(): MemoryRecords {
       return entries === undefined ? null : decodeRecord(jobId, entries);
     },
     async append(jobId, readVersion, events) {
+      if (events.length === 0) return readVersion;
       const entries = streams.get(jobId) ?? [];
       if (entries.length !== readVersion) return 'conflict';
       streams.set(jobId, [...entries, encodeEvents(events)]);
