@@ -1,7 +1,8 @@
-// The few interfaces between the loops (worker, agent) and the outside world. Each has one contract suite in
-// test/contract/ that runs on the memory fake and on the real adapter. All instants are the record's clock (virtual in the
+// The few interfaces between the loops (worker, agent) and the outside world. Each but Log, which promises nothing, has one contract
+// suite in test/contract/ that runs on the memory fake and on the real adapter. All instants are the record's clock (virtual in the
 // local cluster) unless a name says `real`. Every method may reject with a NerveError whose `kind` says what to
-// do; every method ends within its adapter's own timeout, so the loops never race a timer.
+// do; every method ends within its adapter's own timeout, so the loops never race a timer. A call that was not answered may still
+// take effect.
 
 import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
@@ -94,6 +95,7 @@ export interface MeterAsk extends Omit<Placement, 'priceUsdPerHour'> {
 }
 
 export interface Market {
+  /** What is on offer now, with its history, as far as it is known. */
   view(): Promise<MarketView>;
   /** What running there in [fromMs, toMs) cost and emitted, with the prices then in force. `toMs` may lie ahead: forecast by the last value. */
   meter(ask: MeterAsk): Promise<readonly UsageSegment[]>;
@@ -129,7 +131,7 @@ export interface AttemptAnnotations {
   readonly lastCheckpoint?: CheckpointInfo;
 }
 
-/** The agent's node: what runs there and what may be written about it. */
+/** The agent's node: what runs there and what may be written about it. `not-found` once the node is gone; an attempt that is gone is no error. */
 export interface NodeHost {
   hosted(): Promise<readonly HostedAttempt[]>;
   /** What is written on the node object now. */

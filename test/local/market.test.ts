@@ -85,16 +85,17 @@ describe('the simulated market', () => {
 
 describe('the meter', () => {
   const ask = { zone: 'euw3-az2', instanceType: 'g4dn.xlarge', fromMs: EVENING + 100_000, toMs: EVENING + 2 * HOUR + 1 } as const;
+  const afterwards = marketOf(calm('a'), ask.toMs);
 
   it('covers what ran without a gap and without an overlap', async () => {
-    const usage = await marketOf(calm('a')).meter({ ...ask, capacityType: 'spot' });
+    const usage = await afterwards.meter({ ...ask, capacityType: 'spot' });
     expect(usage[0]?.fromMs).toBe(ask.fromMs);
     expect(usage.at(-1)?.toMs).toBe(ask.toMs);
     for (const [index, segment] of usage.entries()) if (index > 0) expect(segment.fromMs).toBe(usage[index - 1]?.toMs);
   });
 
   it('bills spot at the price that was shown at each moment', async () => {
-    const usage = await marketOf(calm('a')).meter({ ...ask, capacityType: 'spot' });
+    const usage = await afterwards.meter({ ...ask, capacityType: 'spot' });
     for (const { fromMs, toMs, priceUsdPerHour } of usage) {
       const { offerings } = await marketOf(calm('a'), toMs - 1).view();
       const shown = offerings.find((o) => o.zone === ask.zone && o.instanceType === ask.instanceType && o.capacityType === 'spot');
@@ -104,7 +105,7 @@ describe('the meter', () => {
   });
 
   it('bills on demand at list price', async () => {
-    const usage = await marketOf(calm('a')).meter({ ...ask, capacityType: 'on-demand' });
+    const usage = await afterwards.meter({ ...ask, capacityType: 'on-demand' });
     expect(costUsd(usage)).toBeCloseTo(((ask.toMs - ask.fromMs) / HOUR) * (onDemandUsdPerHour('g4dn.xlarge') ?? 0), 10);
   });
 });

@@ -15,27 +15,19 @@ export function instanceMetadata(endpoint: string): InstanceMetadata {
 
   const freshToken = async (): Promise<string> => {
     if (token !== null && performance.now() < token.expiresAtMs - RENEW_BEFORE_MS) return token.value;
-    const response = await fetch(`${endpoint}/latest/api/token`, {
-      method: 'PUT',
-      headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_TTL_SECONDS) },
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new NerveError('retryable', `Instance metadata refused a token (HTTP ${response.status}).`);
-    token = { value: await response.text(), expiresAtMs: performance.now() + TOKEN_TTL_SECONDS * 1000 };
+    const { status, body } = await ask(`${endpoint}/latest/api/token`, 'PUT', { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_TTL_SECONDS) });
+    if (status !== 200) throw new NerveError('retryable', `Instance metadata refused a token (HTTP ${status}).`);
+    token = { value: body, expiresAtMs: performance.now() + TOKEN_TTL_SECONDS * 1000 };
     return token.value;
   };
 
   /** The body, or null for 404. A token that is no longer known is dropped and asked for once more. */
   const get = async (path: string): Promise<string | null> => {
     for (let round = 0; round < 2; round++) {
-      const response = await fetch(`${endpoint}/latest/meta-data/${path}`, {
-        headers: { 'X-aws-ec2-metadata-token': await freshToken() },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      const body = await response.text();
-      if (response.status === 404) return null;
-      if (response.ok) return body;
-      if (response.status !== 401) throw new NerveError('retryable', `Instance metadata answered ${path} with HTTP ${response.status}.`);
+      const { status, body } = await ask(`${endpoint}/latest/meta-data/${path}`, 'GET', { 'X-aws-ec2-metadata-token': await freshToken() });
+      if (status === 404) return null;
+      if (status === 200) return body;
+      if (status !== 401) throw new NerveError('retryable', `Instance metadata answered ${path} with HTTP ${status}.`);
       token = null;
     }
     throw new NerveError('retryable', 'Instance metadata refuses its own tokens.', {
@@ -47,18 +39,42 @@ export function instanceMetadata(endpoint: string): InstanceMetadata {
     interruption: async () => {
       const body = await get('spot/instance-action');
       if (body === null) return null;
-      const { action, time } = JSON.parse(body) as { action?: string; time?: string };
-      const endsAtRealMs = Date.parse(time ?? '');
+      const { action, time } = read(body);
       const known = ACTIONS.find((name) => name === action);
-      if (known === undefined || Number.isNaN(endsAtRealMs))
-        throw new NerveError('retryable', `Instance metadata sent an unknown notice: ${body.slice(0, 200)}`);
-      return { action: known, endsAtRealMs };
+      if (known === undefined) throw unknown(body);
+      return { action: known, endsAtRealMs: instant(time, body) };
     },
     rebalance: async () => {
       const body = await get('events/recommendations/rebalance');
-      if (body === null) return null;
-      const { noticeTime } = JSON.parse(body) as { noticeTime?: string };
-      return { noticeRealMs: Date.parse(noticeTime ?? '') };
+      return body === null ? null : { noticeRealMs: instant(read(body)['noticeTime'], body) };
     },
   };
 }
+
+async function ask(url: string, method: string, headers: Record<string, string>): Promise<{ readonly status: number; readonly body: string }> {
+  try {
+    const response = await fetch(url, { method, headers, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return { status: response.status, body: await response.text() };
+  } catch (cause) {
+    throw new NerveError('unreachable', 'Instance metadata does not answer.', { cause });
+  }
+}
+
+function read(body: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Falls through to the one error below.
+  }
+  throw unknown(body);
+}
+
+function instant(value: unknown, body: string): number {
+  const realMs = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(realMs)) throw unknown(body);
+  return realMs;
+}
+
+/** Never taken for "nothing": a notice that cannot be read is still a notice. */
+const unknown = (body: string): NerveError => new NerveError('retryable', `Instance metadata sent what cannot be read: ${body.slice(0, 200)}`);

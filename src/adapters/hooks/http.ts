@@ -1,6 +1,8 @@
 // The checkpoint contract's two calls over HTTP (docs/checkpoint-contract.md). What comes back is from a user's process: it is
-// checked before it is believed.
+// bounded while it is read and checked before it is believed, and it cannot send the agent elsewhere. node:http and not fetch, because
+// fetch follows redirects and gives up after five minutes without headers, and a big model may take longer to seal.
 
+import { request } from 'node:http';
 import { z } from 'zod';
 import { NerveError } from '../../engine/errors.ts';
 import type { Hooks, HookTarget } from '../../ports.ts';
@@ -8,15 +10,15 @@ import type { Hooks, HookTarget } from '../../ports.ts';
 const PROGRESS_TIMEOUT_MS = 2000;
 /** A seal without a deadline (move, pause) may take as long as a big model needs. */
 const SEAL_TIMEOUT_MS = 600_000;
+const MAX_ANSWER_BYTES = 65_536;
 
-const seal = z.object({ id: z.string().max(64), step: z.number(), bytes: z.number(), durationMs: z.number() });
+const count = z.number().int().min(0);
+const seal = z.object({ id: z.string().max(64), step: count, bytes: count, durationMs: z.number().min(0) });
 const progress = z.object({
-  step: z.number(),
-  totalSteps: z.number().nullable(),
-  stepsPerSecond: z.number().nullable(),
-  resumed: z
-    .object({ step: z.number(), epoch: z.number(), checkpointId: z.string().max(64).nullable(), ageSeconds: z.number().min(0).default(0) })
-    .nullable(),
+  step: count,
+  totalSteps: count.nullable(),
+  stepsPerSecond: z.number().min(0).nullable(),
+  resumed: z.object({ step: count, epoch: count, checkpointId: z.string().max(64).nullable(), ageSeconds: z.number().min(0).default(0) }).nullable(),
   lastCheckpoint: seal.extend({ final: z.boolean(), ageSeconds: z.number().min(0).default(0) }).nullable(),
 });
 
@@ -25,20 +27,43 @@ export function httpHooks(): Hooks {
     checkpoint: async (target, { reason, deadlineRealMs }) => {
       const timeoutMs = deadlineRealMs === null ? SEAL_TIMEOUT_MS : Math.max(1000, deadlineRealMs - Date.now());
       const body = JSON.stringify({ reason, deadline: deadlineRealMs === null ? null : new Date(deadlineRealMs).toISOString() });
-      return seal.parse(await call(target, '/v1/checkpoint', { method: 'POST', body, headers: { 'content-type': 'application/json' } }, timeoutMs));
+      return believed(seal, '/v1/checkpoint', await call(target, 'POST', '/v1/checkpoint', body, timeoutMs));
     },
-    progress: async (target) => progress.parse(await call(target, '/v1/progress', {}, PROGRESS_TIMEOUT_MS)),
+    progress: async (target) => believed(progress, '/v1/progress', await call(target, 'GET', '/v1/progress', '', PROGRESS_TIMEOUT_MS)),
   };
 }
 
-async function call(target: HookTarget, path: string, init: RequestInit, timeoutMs: number): Promise<unknown> {
-  const headers = { ...(init.headers as Record<string, string> | undefined), authorization: `Bearer ${target.token}` };
-  const response = await fetch(`http://127.0.0.1:${target.port}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
-    (cause: unknown) => {
-      throw new NerveError('retryable', `The checkpoint hook does not answer ${path}.`, { cause });
-    },
-  );
-  const text = await response.text();
-  if (!response.ok) throw new NerveError('retryable', `The checkpoint hook answered ${path} with HTTP ${response.status}: ${text.slice(0, 300)}`);
-  return JSON.parse(text);
+function believed<T>(shape: z.ZodType<T>, path: string, text: string): T {
+  try {
+    return shape.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new NerveError('retryable', `The checkpoint hook answered ${path} with what the contract does not know: ${text.slice(0, 300)}`, { cause });
+  }
+}
+
+/** The body of a 200. */
+function call(target: HookTarget, method: string, path: string, body: string, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const away = (cause: Error): void =>
+      reject(new NerveError('retryable', `The checkpoint hook does not answer ${path} (${cause.message}).`, { cause }));
+    const headers = { authorization: `Bearer ${target.token}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const signal = AbortSignal.timeout(timeoutMs);
+    // A connection of its own: one that was kept open may belong to a process that has ended.
+    const options = { host: '127.0.0.1', port: target.port, method, path, headers, signal, agent: false } as const;
+    const asked = request(options, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > MAX_ANSWER_BYTES) asked.destroy(new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`));
+      });
+      response.on('error', away);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(text);
+        else reject(new NerveError('retryable', `The checkpoint hook answered ${path} with HTTP ${response.statusCode}: ${text.slice(0, 300)}`));
+      });
+    });
+    asked.on('error', away);
+    asked.end(body);
+  });
 }

@@ -8,8 +8,9 @@ import type { CloudApi } from './cloud-api.ts';
 /** Longer than the longest answer (`changes` waits ten seconds). */
 const TIMEOUT_MS = 15_000;
 
-export function cloudClient(socketPath: string): CloudApi {
-  const call = <M extends keyof CloudApi>(method: M): CloudApi[M] => ((ask: unknown) => post(socketPath, `/v1/${method}`, ask)) as CloudApi[M];
+export function cloudClient(socketPath: string, timeoutMs = TIMEOUT_MS): CloudApi {
+  const call = <M extends keyof CloudApi>(method: M): CloudApi[M] =>
+    ((ask: unknown) => post(socketPath, `/v1/${method}`, ask, timeoutMs)) as CloudApi[M];
   return {
     attempts: call('attempts'),
     launch: call('launch'),
@@ -28,18 +29,19 @@ export function cloudClient(socketPath: string): CloudApi {
   };
 }
 
-function post(socketPath: string, path: string, ask: unknown): Promise<unknown> {
+function post(socketPath: string, path: string, ask: unknown, timeoutMs: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const away = (cause: Error): void =>
       reject(new NerveError('unreachable', `Cannot reach the local cluster (${cause.message}).`, { cause, hint: 'Start it with "nerve up".' }));
-    const call = request({ socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' }, timeout: TIMEOUT_MS }, (response) => {
+    const call = request({ socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' }, timeout: timeoutMs }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', away);
       response.on('end', () => {
-        const value: unknown = JSON.parse(Buffer.concat(chunks).toString() || 'null');
-        if (response.statusCode === 200) return resolve(value);
-        const { kind, message, hint } = value as { kind: ErrorKind; message: string; hint?: string };
+        const answer = parsed(Buffer.concat(chunks).toString());
+        if (answer === undefined) return away(new Error(`what it answered (HTTP ${response.statusCode}) is no JSON`));
+        if (response.statusCode === 200) return resolve(answer);
+        const { kind, message, hint } = answer as { kind: ErrorKind; message: string; hint?: string };
         reject(new NerveError(kind, message, hint === undefined ? {} : { hint }));
       });
     });
@@ -47,6 +49,14 @@ function post(socketPath: string, path: string, ask: unknown): Promise<unknown> 
     call.on('error', away);
     call.end(JSON.stringify(ask));
   });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text || 'null');
+  } catch {
+    return undefined;
+  }
 }
 
 const ignoreNotFound = (error: unknown): null => {

@@ -24,7 +24,7 @@ export function simulatedMarket(weather: () => Promise<Weather>, clock: Clock): 
       if (cached?.key !== key) cached = { key, view: viewAt(now, nowMs) };
       return cached.view;
     },
-    meter: async (ask) => usage(await weather(), ask),
+    meter: async (ask) => usage(await weather(), ask, clock.nowMs()),
   };
 }
 
@@ -76,17 +76,19 @@ function offerings(weather: Weather, nowMs: number): readonly Offering[] {
   );
 }
 
-function usage(weather: Weather, { zone, instanceType, capacityType, fromMs, toMs }: MeterAsk): readonly UsageSegment[] {
+/** The simulation knows its own future; the meter does not use it: what lies ahead costs what it costs now. */
+function usage(weather: Weather, { zone, instanceType, capacityType, fromMs, toMs }: MeterAsk, nowMs: number): readonly UsageSegment[] {
   const segments: UsageSegment[] = [];
   for (let atMs = fromMs; atMs < toMs; ) {
     const endMs = Math.min(toMs, (Math.floor(atMs / STEP_MS) + 1) * STEP_MS);
-    const spot = capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, atMs) : null;
+    const knownMs = Math.min(atMs, nowMs);
+    const spot = capacityType === 'spot' ? spotUsdPerHour(weather, zone, instanceType, knownMs) : null;
     segments.push({
       fromMs: atMs,
       toMs: endMs,
       priceUsdPerHour: spot ?? onDemandUsdPerHour(instanceType) ?? 0,
       facilityPowerKw: facilityPowerKw(instanceType) ?? 0,
-      carbonGramsPerKwh: gridGramsPerKwh(weather, atMs),
+      carbonGramsPerKwh: gridGramsPerKwh(weather, knownMs),
     });
     atMs = endMs;
   }

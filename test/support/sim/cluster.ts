@@ -93,6 +93,8 @@ export interface SimCluster {
   ownFailures(jobId: JobId): number;
   nodes(): readonly SimNode[];
   pods(): readonly ObservedAttempt[];
+  /** The machine is gone without notice, now. */
+  take(node: SimNode): void;
   /** Somebody else deletes an object. */
   deleteByHand(name: string): void;
   hostOf(node: SimNode): NodeHost;
@@ -311,6 +313,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     ownFailures: (jobId) => ownFailures.get(jobId) ?? 0,
     nodes: () => [...nodes],
     pods: () => [...pods.values()].map(shown),
+    take: (node) => lose(node, false),
     deleteByHand: (name) => remove(name, false),
     trainingOf: (name) => pods.get(name)?.training ?? null,
     port: {
@@ -351,16 +354,19 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       rebalance: async () => (node.rebalanceAtMs === null ? null : { noticeRealMs: node.rebalanceAtMs }),
     }),
     hostOf: (node) => ({
-      hosted: async (): Promise<readonly HostedAttempt[]> =>
-        podsOn(node).map(({ name, seen, training }) => ({
+      hosted: async (): Promise<readonly HostedAttempt[]> => {
+        mustLive(node);
+        return podsOn(node).map(({ name, seen, training }) => ({
           name,
           jobId: seen.jobId,
           attempt: seen.attempt,
           hook: training === null ? null : { port: seen.attempt, token: name },
           stopRequest: seen.stopRequest,
           ended: seen.endedAtMs !== null,
-        })),
+        }));
+      },
       marks: async () => {
+        mustLive(node);
         const { interruption, rebalanceAtMs, cordonedBy } = node.object;
         return { interruption, rebalanceAtMs, cordonedBy };
       },
@@ -376,15 +382,17 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       cordon: async () => {
         mustLive(node);
         node.object = { ...node.object, cordonedBy: 'nerve' };
+        nodeChanged(node);
       },
       uncordon: async () => {
         mustLive(node);
         node.object = { ...node.object, cordonedBy: null };
+        nodeChanged(node);
       },
       annotateAttempt: async (name, annotations: AttemptAnnotations) => {
         mustLive(node);
         const pod = pods.get(name);
-        if (pod === undefined) throw new NerveError('not-found', `${name} is gone`);
+        if (pod === undefined) return;
         Object.assign(pod.seen, annotations);
         change(pod);
       },

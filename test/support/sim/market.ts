@@ -85,12 +85,14 @@ export function simMarket(time: SimTime, seed: number, plan: MarketPlan): SimMar
       const segments: UsageSegment[] = [];
       for (let atMs = fromMs; atMs < toMs; ) {
         const endMs = Math.min(toMs, (Math.floor(atMs / STEP) + 1) * STEP);
+        // What lies ahead is not known: the last value.
+        const knownMs = Math.min(atMs, time.nowMs());
         segments.push({
           fromMs: atMs,
           toMs: endMs,
-          priceUsdPerHour: priceUsdPerHour(zone, capacityType, atMs),
+          priceUsdPerHour: priceUsdPerHour(zone, capacityType, knownMs),
           facilityPowerKw: POWER_KW,
-          carbonGramsPerKwh: grams(atMs),
+          carbonGramsPerKwh: grams(knownMs),
         });
         atMs = endMs;
       }

@@ -54,8 +54,9 @@ export function simTime(startMs: number): SimTime {
       await drained();
       while (!done()) {
         if (steps >= MOST_STEPS) throw new Error(`after ${MOST_STEPS} steps there is no end to it at ${new Date(nowMs).toISOString()}`);
-        const task = pop(heap);
-        if (task === undefined || task.atMs > untilMs) break;
+        const next = heap[0];
+        if (next === undefined || next.atMs > untilMs) break;
+        const task = pop(heap) ?? next;
         if (task.run === null) continue;
         nowMs = task.atMs;
         task.run();

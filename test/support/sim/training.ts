@@ -41,6 +41,8 @@ export interface TrainingEvents {
 
 const STEP_MS = 1000;
 const BYTES = 1_000_000;
+/** At most one forced save in that time. */
+const FORCED_EVERY_MS = 30_000;
 
 export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, events: TrainingEvents): Training {
   let state: TrainingState = 'waiting';
@@ -49,6 +51,7 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
   let sinceMs = 0;
   let resumed: { step: number; epoch: number; checkpointId: string | null; atMs: number } | null = null;
   let last: { seal: Checkpoint; atMs: number } | null = null;
+  let forcedAtMs = Number.NEGATIVE_INFINITY;
   let terminated = false;
   let stopping = false;
   const waiters: { done: (seal: Checkpoint) => void; lost: (error: Error) => void }[] = [];
@@ -91,7 +94,7 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
       if (terminated) exit(75);
     });
   };
-  const periodic = (): void => {
+  const save = (sealed: () => void): void => {
     if (state !== 'training') return;
     const step = stepNow();
     time.at(time.nowMs() + plan.checkpointMs, () => {
@@ -99,9 +102,10 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
       const made = seal(step, false);
       if (made === null) return;
       if (!stopping) for (const waiter of waiters.splice(0)) waiter.done(made);
-      time.at(time.nowMs() + plan.everyMs, periodic);
+      sealed();
     });
   };
+  const periodic = (): void => save(() => time.at(time.nowMs() + plan.everyMs, periodic));
   const compute = (): void => {
     if (state !== 'loading') return;
     state = 'training';
@@ -158,12 +162,18 @@ export function startTraining(time: SimTime, log: SealLog, plan: TrainingPlan, e
           reject(refused('nothing to checkpoint yet'));
           return;
         }
+        if (!final && last !== null && time.nowMs() - forcedAtMs < FORCED_EVERY_MS) {
+          answer(last.seal);
+          return;
+        }
         waiters.push({ done: answer, lost: reject });
         if (final) {
           if (deadlineMs !== null) time.at(deadlineMs, () => (state === 'idle' ? exit(75) : undefined));
           saveFinal();
         } else {
-          periodic();
+          save(() => {
+            forcedAtMs = time.nowMs();
+          });
         }
       }),
     progress: () => {

@@ -5,7 +5,7 @@ import { runAgent } from '../../../src/agent/run.ts';
 import { quote } from '../../../src/engine/quote.ts';
 import type { JobId } from '../../../src/engine/job.ts';
 import type { JobReport } from '../../../src/engine/report.ts';
-import type { Clock, Cluster, Hooks, Market, Records } from '../../../src/ports.ts';
+import type { Clock, Cluster, Market, Records } from '../../../src/ports.ts';
 import { runWorker } from '../../../src/worker/run.ts';
 import type { WorkerPorts } from '../../../src/worker/handle.ts';
 import { HOUR, MINUTE } from '../build.ts';
@@ -14,6 +14,7 @@ import { memoryAlarms } from '../memory/alarms.ts';
 import { memoryLeadership, memoryLock } from '../memory/leadership.ts';
 import { memoryRecords } from '../memory/records.ts';
 import { type SimCluster, simCluster, type SimNode } from './cluster.ts';
+import { simHooks } from './hooks.ts';
 import { faulty, type FaultContext, type FaultRates, NO_FAULTS } from './faults.ts';
 import { atTheEnd, onAppend } from './invariants.ts';
 import { simMarket, type SimMarket } from './market.ts';
@@ -206,15 +207,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   };
 
   // --- one agent per node ---
-  const hooks: Hooks = {
-    checkpoint: async (target, { reason, deadlineRealMs }) => reach(target.token).checkpoint(reason, deadlineRealMs),
-    progress: async (target) => reach(target.token).progress(),
-  };
-  const reach = (token: string) => {
-    const training = cluster.trainingOf(token);
-    if (training === null) throw new Error('connection refused');
-    return training;
-  };
+  const hooks = simHooks((token) => cluster.trainingOf(token));
   const startAgent = (node: SimNode, life = 1): void => {
     if (node.gone || stopping) return;
     const process = simProcess(time, `agent of ${node.name}.${life}`, { errorMs: 0 });
