@@ -102,7 +102,21 @@ export interface UpOptions {
   readonly config: Config;
 }
 
-export const isUp = (paths: Paths): boolean => readUp(paths.upFile) !== null;
+/** Process id of this user's running `nerve up`, or null. */
+export const upPid = (paths: Paths): number | null => readUp(paths.upFile)?.owner.pid ?? null;
+
+/** Takes away private files of jobs that were never taken. */
+export async function tidy(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<void> {
+  const session = await sessionOn(cluster.info, at);
+  try {
+    const { forgetStrayEnvironments } = await import('./adapters/local/job-files.ts');
+    forgetStrayEnvironments(at.paths.jobsDir, new Set(await session.queue.records.live()), STRAY_AFTER_MS);
+  } finally {
+    await session.close();
+  }
+}
+
+const STRAY_AFTER_MS = 600_000;
 
 /** How many jobs have not ended. */
 export async function countJobs(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<number> {

@@ -47,7 +47,7 @@ export default class Submit extends NerveCommand {
     const { flags, argv } = await this.parse(Submit);
     const { openSession, where } = await import('../wire.ts');
     const { prepareSpec } = await import('../terminal/prepare.ts');
-    const { submitJob } = await import('../intake/submit.ts');
+    const { submitJob, UNKNOWN } = await import('../intake/submit.ts');
     const session = await openSession(where(flags));
     try {
       this.say(session.label);
@@ -57,7 +57,7 @@ export default class Submit extends NerveCommand {
       const { queue, clock, market, settings } = session;
       const offer = await submitJob({ records: queue.records, alarms: queue.alarms, clock }, spec, await market.view(), settings).catch(
         async (error: unknown) => {
-          await session.forgetEnvironment(spec.id);
+          if (!(error instanceof NerveError && error.fields['taken'] === UNKNOWN)) await session.forgetEnvironment(spec.id);
           throw error;
         },
       );
