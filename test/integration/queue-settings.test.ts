@@ -23,23 +23,28 @@ beforeEach(async () => {
   await server.empty();
   queue = await server.open();
 });
-afterEach(() => queue.close());
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+  await queue.close();
+});
 
 const HOUR_MS = 3_600_000;
 
-function run(handle: (jobId: string) => Promise<number | null>): () => Promise<void> {
+/** Until the end of the test, also of one that fails. */
+function run(handle: (jobId: string) => Promise<number | null>): void {
   const stop = new AbortController();
   const ended = queue.alarms.run(handle, stop.signal);
-  return async () => {
+  stops.push(() => {
     stop.abort();
-    await ended;
-  };
+    return ended;
+  });
 }
 
 describe('an alarm', () => {
   it('that has gone off for good leaves nothing, so that its id can be armed anew', async () => {
     const calls: string[] = [];
-    const stop = run(async (jobId) => {
+    run(async (jobId) => {
       calls.push(jobId);
       return null;
     });
@@ -48,7 +53,6 @@ describe('an alarm', () => {
     await expect.poll(() => server.admin.keys('*j-1*')).toEqual([]);
     await queue.alarms.arm('j-1', Date.now());
     await expect.poll(() => calls.length).toBe(2);
-    await stop();
   });
 
   it('of a worker that is paused for longer than its lock goes to another, and what the first says then no longer counts', {
@@ -58,12 +62,13 @@ describe('an alarm', () => {
     const child = fork(new URL('../support/paused-worker.ts', import.meta.url).pathname, [server.redis.url], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    stops.push(async () => void child.kill('SIGKILL'));
     await once(child, 'message');
     child.kill('SIGSTOP');
     const pausedAtMs = performance.now();
     let calls = 0;
     const later = Date.now() + HOUR_MS;
-    const stop = run(async () => {
+    run(async () => {
       calls += 1;
       return later;
     });
@@ -78,7 +83,6 @@ describe('an alarm', () => {
     await wallClock.sleep(300);
     expect(calls).toBe(1);
     expect(await armed()).toBeLessThan(50);
-    await stop();
   });
 
   it('that goes off while Redis is full is not lost', { timeout: 60_000 }, async () => {
@@ -86,7 +90,7 @@ describe('an alarm', () => {
     const full = Promise.withResolvers<void>();
     let calls = 0;
     await queue.alarms.arm('j-1', Date.now());
-    const stop = run(async () => {
+    run(async () => {
       calls += 1;
       inside.resolve();
       await full.promise;
@@ -94,12 +98,12 @@ describe('an alarm', () => {
     });
     await inside.promise;
     await server.admin.config('SET', 'maxmemory', '1');
+    stops.push(() => server.admin.config('SET', 'maxmemory', '0'));
     full.resolve();
     await wallClock.sleep(1000);
     await server.admin.config('SET', 'maxmemory', '0');
     const before = calls;
     await expect.poll(() => calls, { timeout: 20_000 }).toBeGreaterThan(before);
-    await stop();
   });
 });
 
