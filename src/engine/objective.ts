@@ -48,23 +48,29 @@ export interface Outlook {
   readonly onDemandUnpriced: readonly Priced[];
   /** Forecast cost of `lengthMs` of work started at `startMs` in the best place. */
   bestFrom(startMs: number, lengthMs: number): Window | null;
-  /** The same in one place; null if that place is not acceptable. */
+  /** The best that opens at `fromMs`, or any number of steps of the window grid later, by `toMs`. Where it makes no difference, the earlier. */
+  bestBetween(fromMs: number, toMs: number, lengthMs: number): Window | null;
+  /** As `bestFrom`, in one place; null if that place is not acceptable. */
   windowIn(zone: string, instanceType: string, startMs: number, lengthMs: number): Window | null;
 }
 
 type JobKind = Pick<JobSpec, 'zones' | 'instanceTypes' | 'carbonPriceUsdPerTonne' | 'maxPriceUsdPerHour'>;
 
-const cache = new WeakMap<MarketView, Map<string, Outlook>>();
+/** Per market, of its newest instant: a look that comes later makes the former ones useless, and a market may live for thousands of looks. */
+const cache = new WeakMap<MarketView, { readonly atMs: number; readonly kinds: Map<string, Outlook> }>();
 
-/** The outlook of this market for this kind of job; computed once per market view. */
+/** The outlook of this market for this kind of job; computed once per market view and instant. */
 export function outlook(market: MarketView, nowMs: number, job: JobKind): Outlook {
-  const key = `${nowMs}|${job.zones?.join(',') ?? '*'}|${job.instanceTypes.join(',')}|${job.carbonPriceUsdPerTonne}|${job.maxPriceUsdPerHour}`;
-  const known = cache.get(market) ?? new Map<string, Outlook>();
-  cache.set(market, known);
-  const found = known.get(key);
+  const key = `${job.zones?.join(',') ?? '*'}|${job.instanceTypes.join(',')}|${job.carbonPriceUsdPerTonne}|${job.maxPriceUsdPerHour}`;
+  let known = cache.get(market);
+  if (known?.atMs !== nowMs) {
+    known = { atMs: nowMs, kinds: new Map() };
+    cache.set(market, known);
+  }
+  const found = known.kinds.get(key);
   if (found !== undefined) return found;
   const made = compute(market, nowMs, job);
-  known.set(key, made);
+  known.kinds.set(key, made);
   return made;
 }
 
@@ -109,6 +115,10 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
     onDemand,
     onDemandUnpriced,
     bestFrom: (startMs, lengthMs) => cheapest(columns().map((c) => windowOf(c, startMs, lengthMs))),
+    bestBetween: (fromMs, toMs, lengthMs) => {
+      const found = search(columns(), nowMs, { fromMs, toMs, lengthMs }, job.carbonPriceUsdPerTonne);
+      return found === null ? null : windowOf(found.column, found.startMs, lengthMs);
+    },
     windowIn: (zone, instanceType, startMs, lengthMs) =>
       cheapest(
         columns()
@@ -158,6 +168,34 @@ function windowIn(c: Column, nowMs: number, startMs: number, lengthMs: number, c
 
 function cheapest(windows: readonly Window[]): Window | null {
   return windows.reduce<Window | null>((best, w) => (best === null || w.objectiveUsd < best.objectiveUsd ? w : best), null);
+}
+
+/** An improvement below this is none: the earlier window leaves more slack. */
+const NO_BETTER = 0.999;
+
+/** The first look at 100,000 jobs asks for a hundred windows each: compared here by their objective alone, and none of them is made. */
+function search(
+  columns: readonly Column[],
+  nowMs: number,
+  { fromMs, toMs, lengthMs }: { readonly fromMs: number; readonly toMs: number; readonly lengthMs: number },
+  carbonPrice: number,
+): { readonly column: Column; readonly startMs: number } | null {
+  let bestColumn: Column | null = null;
+  let bestStartMs = fromMs;
+  let bestUsd = Infinity;
+  for (let startMs = fromMs; startMs <= toMs; startMs += WINDOW_STEP_MS) {
+    const opens = (startMs - nowMs) / WINDOW_STEP_MS;
+    const closes = (startMs + lengthMs - nowMs) / WINDOW_STEP_MS;
+    for (const column of columns) {
+      let usd = valueAt(column.usd, closes) - valueAt(column.usd, opens);
+      if (carbonPrice !== 0) usd += ((valueAt(column.grams, closes) - valueAt(column.grams, opens)) * carbonPrice) / 1e6;
+      if (bestColumn !== null && !(usd < (startMs === bestStartMs ? bestUsd : bestUsd * NO_BETTER))) continue;
+      bestColumn = column;
+      bestStartMs = startMs;
+      bestUsd = usd;
+    }
+  }
+  return bestColumn === null ? null : { column: bestColumn, startMs: bestStartMs };
 }
 
 /** Linear interpolation in the prefix sums; beyond the horizon the last day's mean goes on. */

@@ -24,6 +24,7 @@ return asked`;
 const RETRY_REAL_MS = [250, 500, 1000, 2000, 5000] as const;
 
 export interface BulkAlarms extends Alarms {
+  /** For jobs that have no alarm yet; one that is there already stays as it is. */
   armMany(alarms: readonly { readonly jobId: JobId; readonly atMs: number }[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -41,7 +42,8 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
   const queue = new Queue(QUEUE, { connection: redis });
   queue.on('error', (error) => log.debug({ error: error.message }, 'the alarm queue lost its connection'));
   const delayTo = (atMs: number): number => Math.max(0, Math.round((atMs - clock.nowMs()) / clock.speed));
-  const options = (atMs: number) => ({ delay: delayTo(atMs), removeOnComplete: true, removeOnFail: true, attempts: 1 });
+  // Nothing but the delay: what else is said of a job is kept with each of 100,000, and the processor says it for all.
+  const options = (atMs: number) => ({ delay: delayTo(atMs) });
 
   const move = async (jobId: JobId, atMs: number): Promise<'moved' | 'handled-now' | 'none'> => {
     const job = await queue.getJob(jobId);
@@ -63,14 +65,14 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
   return {
     arm: async (jobId, atMs) => {
       try {
-        if ((await move(jobId, atMs)) === 'none') await queue.add('wake', { atMs }, { jobId, ...options(atMs) });
+        if ((await move(jobId, atMs)) === 'none') await queue.add('wake', {}, { jobId, ...options(atMs) });
       } catch (cause) {
         throw asNerveError(cause, `Cannot set the alarm of job ${jobId}`);
       }
     },
     armMany: async (alarms) => {
       try {
-        await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: { atMs }, opts: { jobId, ...options(atMs) } })));
+        await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: {}, opts: { jobId, ...options(atMs) } })));
       } catch (cause) {
         throw asNerveError(cause, 'Cannot set the alarms');
       }
@@ -168,6 +170,9 @@ async function runProcessor(p: Processor): Promise<void> {
       stalledInterval: 2500,
       maxStalledCount: 1_000_000,
       drainDelay: 1,
+      // An alarm that has gone off is gone: one that is kept would make the next `add` of its job's id do nothing.
+      removeOnComplete: { count: 0 },
+      removeOnFail: { count: 0 },
       // After a command that Redis refused (full, restarting): BullMQ would stand still for 15 s.
       runRetryDelay: 1000,
     },

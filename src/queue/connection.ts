@@ -66,7 +66,7 @@ export function asNerveError(cause: unknown, what: string): NerveError {
 
 const MIN_VERSION = [6, 2] as const;
 
-/** @throws NerveError `refused` when this Redis may evict an alarm, is too old, or does not persist. */
+/** @throws NerveError `refused` when this Redis may evict an alarm, is too old, or is a cluster (a record and the live index change in one step). */
 export async function checkRedis(redis: Redis): Promise<void> {
   const info = await redis.info().catch((cause: unknown) => Promise.reject(asNerveError(cause, 'Cannot check Redis')));
   const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
@@ -81,6 +81,11 @@ export async function checkRedis(redis: Redis): Promise<void> {
   if (policy !== '' && policy !== 'noeviction') {
     throw new NerveError('refused', `This Redis evicts keys (maxmemory-policy ${policy}): an evicted alarm is a missed deadline.`, {
       hint: 'Run "redis-cli config set maxmemory-policy noeviction" on it.',
+    });
+  }
+  if (field('cluster_enabled') === '1') {
+    throw new NerveError('refused', 'This Redis runs in cluster mode: a record and its index could not change together.', {
+      hint: 'Point NERVE_REDIS_URL at one server (a replica beside it is fine).',
     });
   }
 }

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { NerveError } from '../engine/errors.ts';
 import type { Clock, Leadership, Log } from '../ports.ts';
 import { type BulkAlarms, createAlarms } from './alarms.ts';
+import { type NewJob, submitMany, type Submitted } from './bulk.ts';
 import { checkRedis, connectRedis, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
@@ -12,6 +13,8 @@ export interface OpenQueue {
   readonly records: RecordsWithHistory;
   readonly alarms: BulkAlarms;
   readonly leadership: Leadership;
+  /** Many new jobs, batch by batch: see bulk.ts. */
+  submitMany(jobs: Iterable<NewJob>): AsyncGenerator<Submitted>;
   close(): Promise<void>;
 }
 
@@ -33,10 +36,12 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
     throw error;
   }
   const alarms = createAlarms({ redis, patient: () => connectRedis(target, 'for-ever'), clock, log });
+  const records = createRecords(redis);
   return {
-    records: createRecords(redis),
+    records,
     alarms,
     leadership: createLeadership(redis),
+    submitMany: (jobs) => submitMany(records, alarms, jobs),
     close: async () => {
       await alarms.close().catch(() => undefined);
       redis.disconnect();

@@ -33,9 +33,30 @@ end
 if ARGV[1] == '1-0' then redis.call('SADD', KEYS[2], ARGV[3]) end
 return 1`;
 
+// KEYS: live index, streams. ARGV: for each stream its job id and its events. All of them or, if there is no room, none. Answers the ids
+// that are somebody else's; a record that is there with these very events is ours, written by a call whose answer was lost.
+const CREATE = `
+local taken = {}
+for i = 2, #KEYS do
+  local jobId, events = ARGV[2 * i - 3], ARGV[2 * i - 2]
+  if redis.call('EXISTS', KEYS[i]) == 0 then
+    redis.call('XADD', KEYS[i], '1-0', 'e', events)
+    redis.call('SADD', KEYS[1], jobId)
+  else
+    local first = redis.call('XRANGE', KEYS[i], '1-0', '1-0')[1]
+    if not first or first[2][2] ~= events then taken[#taken + 1] = jobId end
+  end
+end
+return taken`;
+
+export interface NewRecord {
+  readonly jobId: JobId;
+  readonly events: readonly JobEvent[];
+}
+
 export interface RecordsWithHistory extends Records {
-  /** Many new records at once, pipelined; for imports and the bench. */
-  createMany(records: readonly { readonly jobId: JobId; readonly events: readonly JobEvent[] }[]): Promise<void>;
+  /** Many new records in one atomic step. Answers the ids that others have already: those were not written. Repeating it changes nothing. */
+  createMany(records: readonly NewRecord[]): Promise<readonly JobId[]>;
   /** Ids of finished jobs, newest first. */
   finishedIds(limit: number): Promise<readonly JobId[]>;
   reportOf(jobId: JobId): Promise<JobReport | null>;
@@ -79,15 +100,13 @@ export function createRecords(redis: Redis): RecordsWithHistory {
       if (failed !== undefined) throw asNerveError(failed, `Cannot close job ${jobId}`);
     },
     createMany: async (many) => {
-      const pipeline = redis.pipeline();
-      for (const { jobId, events } of many) pipeline.xadd(streamKey(jobId), '1-0', 'e', encodeEvents(events));
-      pipeline.sadd(
-        LIVE,
-        many.map((r) => r.jobId),
-      );
-      const results = (await pipeline.exec()) ?? [];
-      const failed = results.find(([error]) => error !== null)?.[0];
-      if (failed !== undefined && failed !== null) throw asNerveError(failed, 'Cannot write the records');
+      if (many.length === 0) return [];
+      const keys = [LIVE, ...many.map(({ jobId }) => streamKey(jobId))];
+      const values = many.flatMap(({ jobId, events }) => [jobId, encodeEvents(events)]);
+      const taken = await redis
+        .eval(CREATE, keys.length, ...keys, ...values)
+        .catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot write the records of ${many.length} jobs`)));
+      return taken as readonly JobId[];
     },
     finishedIds: async (limit) => redis.zrevrange(REPORTS, 0, limit - 1),
     reportOf: async (jobId) => {

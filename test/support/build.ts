@@ -3,6 +3,7 @@
 import type { CapacityType, JobSpec } from '../../src/engine/job.ts';
 import { pendingAttempt } from '../../src/engine/pending.ts';
 import type { JobEvent, JobRecord, Plan } from '../../src/engine/record.ts';
+import type { NewJob } from '../../src/queue/bulk.ts';
 import type { EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
 
 export const MINUTE = 60_000;
@@ -47,6 +48,15 @@ export function spec(over: Partial<JobSpec> = {}): JobSpec {
 export function record(events: readonly JobEvent[] = [], of: JobSpec = spec()): JobRecord {
   const submitted: JobEvent = { type: 'submitted', atMs: of.submittedAtMs, spec: of, latestStartMs: of.deadlineMs - of.workMs, simulated: [] };
   return { jobId: of.id, version: events.length + 1, events: [submitted, ...events] };
+}
+
+/** `count` new jobs, `j-0` and on, submitted now by the wall clock, due in 14 hours. */
+export function newJobs(count: number, atMs = Date.now()): readonly NewJob[] {
+  return Array.from({ length: count }, (_, i) => {
+    const of = spec({ id: `j-${i}`, submittedAtMs: atMs, deadlineMs: atMs + 14 * HOUR });
+    const latestStartMs = of.deadlineMs - of.workMs - HOUR;
+    return { jobId: of.id, events: [{ type: 'submitted', atMs, spec: of, latestStartMs, simulated: [] }], alarmAtMs: latestStartMs };
+  });
 }
 
 export function offering(zone: string, capacityType: CapacityType, priceUsdPerHour: number, over: Partial<Offering> = {}): Offering {

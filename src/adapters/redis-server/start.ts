@@ -15,6 +15,8 @@ export interface RedisServerOptions {
   readonly socketDir: string;
   /** A process group of its own, out of reach of the terminal's Ctrl-C. */
   readonly detached?: boolean;
+  /** How long it may say nothing. While it says that it loads its file, however long that takes, it is waited for. */
+  readonly patienceMs?: number;
 }
 
 export interface RunningRedis {
@@ -26,10 +28,11 @@ export interface RunningRedis {
 
 /** Node cuts longer unix socket paths silently. */
 const MAX_SOCKET_PATH_BYTES = 100;
-const READY_TIMEOUT_MS = 10_000;
+const PATIENCE_MS = 10_000;
 
 /** @throws NerveError `fatal` when it does not answer in time, with what it printed. */
-export async function startRedis({ program, dataDir, socketDir, detached = false }: RedisServerOptions): Promise<RunningRedis> {
+export async function startRedis(options: RedisServerOptions): Promise<RunningRedis> {
+  const { program, dataDir, socketDir, detached = false, patienceMs = PATIENCE_MS } = options;
   const socketPath = join(socketDir, 'redis.sock');
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     throw new NerveError('usage', `The socket path ${socketPath} is longer than ${MAX_SOCKET_PATH_BYTES} bytes.`, {
@@ -48,9 +51,11 @@ export async function startRedis({ program, dataDir, socketDir, detached = false
   child.stderr.on('data', keep);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.once('error', (error) => keep(Buffer.from(error.message)));
-  const readyBy = performance.now() + READY_TIMEOUT_MS;
-  while (!(await answersPing(socketPath))) {
-    if (child.exitCode !== null || performance.now() > readyBy) {
+  let patientUntil = performance.now() + patienceMs;
+  for (let answer = await ping(socketPath); answer !== 'ready'; answer = await ping(socketPath)) {
+    // A file of a million records takes longer than any patience; to kill it then would be to kill it each time.
+    if (answer === 'loading') patientUntil = performance.now() + patienceMs;
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() > patientUntil) {
       child.kill('SIGKILL');
       throw new NerveError('fatal', `Redis (${program}) did not start.`, { hint: `It printed: ${printed.trim() || 'nothing'}` });
     }
@@ -83,17 +88,21 @@ function redisArguments(dataDir: string, socketPath: string): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
-/** PING over the raw protocol, so that this room needs no client. Loading a large file answers -LOADING: not ready. */
-function answersPing(socketPath: string): Promise<boolean> {
+/** PING over the raw protocol, so that this room needs no client. */
+function ping(socketPath: string): Promise<'ready' | 'loading' | 'silent'> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);
-    const done = (ok: boolean): void => {
+    const done = (answer: 'ready' | 'loading' | 'silent'): void => {
       socket.destroy();
-      resolve(ok);
+      resolve(answer);
     };
-    socket.setTimeout(1000, () => done(false));
-    socket.once('error', () => done(false));
+    socket.setTimeout(1000, () => done('silent'));
+    socket.once('error', () => done('silent'));
     socket.once('connect', () => socket.write('PING\r\n'));
-    socket.once('data', (data) => done(data.toString().startsWith('+PONG')));
+    socket.once('data', (data) => {
+      const answer = data.toString();
+      if (answer.startsWith('+PONG')) done('ready');
+      else done(answer.startsWith('-LOADING') ? 'loading' : 'silent');
+    });
   });
 }

@@ -15,7 +15,7 @@ export interface Ahead {
 }
 
 /** The forecast of `history` as it stood at `asOfMs`; the value now where there is not a day of it. */
-export function aheadOf(history: Series | undefined, asOfMs: number, nowValue: number): Ahead {
+function aheadOf(history: Series | undefined, asOfMs: number, nowValue: number): Ahead {
   const constant: Ahead = { at: () => nowValue, name: String(nowValue), varies: false };
   if (history === undefined || history.values.length * history.stepMs < WEEK_MS / 7) return constant;
   const from = Math.max(0, Math.floor((asOfMs - WEEK_MS - history.startMs) / history.stepMs));
@@ -24,6 +24,25 @@ export function aheadOf(history: Series | undefined, asOfMs: number, nowValue: n
   if (known.values.length * known.stepMs < WEEK_MS / 7) return constant;
   const forecast = meanWithLevel(known, asOfMs, known.values.at(-1) ?? Number.NaN);
   return { at: forecast, name: `${known.startMs}:${fingerprint(known.values)}`, varies: true };
+}
+
+/** Instants and values of now, of one history. */
+const MOST_REMEMBERED = 64;
+
+const memory = new WeakMap<Series, Map<string, Ahead>>();
+
+/** The same for every job of one market, and most of what its first look at 100,000 of them would cost: made once. */
+export function aheadOnce(history: Series | undefined, asOfMs: number, nowValue: number): Ahead {
+  if (history === undefined) return aheadOf(history, asOfMs, nowValue);
+  const known = memory.get(history) ?? new Map<string, Ahead>();
+  memory.set(history, known);
+  const key = `${asOfMs}|${nowValue}`;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= MOST_REMEMBERED) known.clear();
+  const made = aheadOf(history, asOfMs, nowValue);
+  known.set(key, made);
+  return made;
 }
 
 function fingerprint(values: readonly number[]): string {

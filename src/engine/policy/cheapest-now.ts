@@ -20,14 +20,6 @@ export const cheapestNow: Policy = (context) => {
 };
 
 /** The best window that opens later than now and while spot is safe, or null. */
-export function bestWindow(context: PolicyContext): Window | null {
-  let best: Window | null = null;
-  const lengthMs = context.workMs + context.startOverheadMs;
-  const last = context.spotSafeUntilMs - context.settings.sweepMs;
-  for (let startMs = context.nowMs + WINDOW_STEP_MS; startMs <= last; startMs += WINDOW_STEP_MS) {
-    const window = context.outlook.bestFrom(startMs, lengthMs);
-    // Of windows that cost the same, the earlier one: it leaves more slack.
-    if (window !== null && (best === null || window.objectiveUsd < best.objectiveUsd * 0.999)) best = window;
-  }
-  return best;
+export function bestWindow({ outlook, nowMs, workMs, startOverheadMs, spotSafeUntilMs, settings }: PolicyContext): Window | null {
+  return outlook.bestBetween(nowMs + WINDOW_STEP_MS, spotSafeUntilMs - settings.sweepMs, workMs + startOverheadMs);
 }

@@ -29,6 +29,9 @@ interface Tally {
   returnExposure: number;
 }
 
+/** Instants and sets of pools, of one market. */
+const MOST_REMEMBERED = 64;
+
 const memory = new WeakMap<MarketView, Map<string, readonly LearnedPool[]>>();
 
 /** The same for every job of one market: learned once. */
@@ -36,9 +39,13 @@ export function learnOnce(market: MarketView, histories: readonly AvailabilityHi
   const known = memory.get(market) ?? new Map<string, readonly LearnedPool[]>();
   memory.set(market, known);
   const key = `${nowMs}|${histories.map((h) => `${h.zone}/${h.instanceType}`).join()}`;
-  const found = known.get(key) ?? learn(histories, nowMs);
-  known.set(key, found);
-  return found;
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  // A market may live for thousands of looks, each at an instant of its own.
+  if (known.size >= MOST_REMEMBERED) known.clear();
+  const learned = learn(histories, nowMs);
+  known.set(key, learned);
+  return learned;
 }
 
 /** @internal exported for its tests */

@@ -16,8 +16,8 @@ export interface Phases {
 }
 
 export function phasesFor(pools: number): Phases {
-  const [up, down] = pools <= 1 ? [5, 5] : pools <= 3 ? [3, 1] : [2, 1];
-  return { upCentres: centres(up), downCentres: centres(down), count: up + down };
+  if (pools <= 1) return ONE_POOL;
+  return pools <= 3 ? FEW_POOLS : MORE_POOLS;
 }
 
 function centres(phases: number): readonly number[] {
@@ -30,6 +30,11 @@ function centres(phases: number): readonly number[] {
     return high === undefined ? low * 2.2 : Math.sqrt(low * high);
   });
 }
+
+const phasesOf = (up: number, down: number): Phases => ({ upCentres: centres(up), downCentres: centres(down), count: up + down });
+const ONE_POOL = phasesOf(5, 5);
+const FEW_POOLS = phasesOf(3, 1);
+const MORE_POOLS = phasesOf(2, 1);
 
 /** Of one step of `stepHours` in a phase: the chances to change over, to grow into the next phase, and to stay. */
 export interface PhaseStep {

@@ -1,7 +1,7 @@
 // Which table a situation needs, and the memory of those already made. What a table is made for is rounded, so that jobs and
 // looks share it; the memory is bounded by bytes, and the table that was not asked for longest goes first.
 
-import { type Ahead, aheadOf } from './ahead.ts';
+import { type Ahead, aheadOnce } from './ahead.ts';
 import type { Situation } from './choose.ts';
 import { learnOnce } from './learn.ts';
 import { phasesFor } from './phases.ts';
@@ -37,8 +37,8 @@ export function tableFor(situation: Situation): Found {
   const chunk = Math.max(1, Math.ceil(situation.hoursLeft / chunkHours - 1e-9));
   const toHours = chunk * chunkHours;
   const asOfMs = Math.floor(situation.nowMs / (chunkHours * HOUR_MS)) * chunkHours * HOUR_MS;
-  const grid: Ahead = green ? aheadOf(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
-  const prices = pools.map((p) => aheadOf(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
+  const grid: Ahead = green ? aheadOnce(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
+  const prices = pools.map((p) => aheadOnce(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
   const mayShift = grid.varies || prices.some((p) => p.varies);
   const then = learnOnce(
     situation.market,
