@@ -9,6 +9,7 @@ import { readOutcome } from './outcome.ts';
 import { readmeWalk } from './readme-walk.ts';
 import { run } from './shell.ts';
 import { runVitest } from './suites.ts';
+import { s3Program, type Tool, testPython } from './tools.ts';
 
 interface Part {
   readonly name: string;
@@ -29,6 +30,19 @@ function script(...npmArgs: readonly string[]): Part {
       const ran = await run('npm', npmArgs, { env: { NERVE_RESULT_FILE: file }, echo: true });
       const result = readOutcome(file);
       return result.failed === 0 && ran.code !== 0 ? { ...result, failed: 1 } : result;
+    },
+  };
+}
+
+/** Something that tests need, made if it is not in the cache yet. Without it they are skipped, each with its reason. */
+function tool(name: string, make: () => Promise<Tool>): Part {
+  return {
+    name,
+    run: async () => {
+      const made = await make();
+      if (made.is === 'missing') return skip(name, made.why);
+      console.log(made.is === 'there' ? made.path : made.why);
+      return made.is === 'there' ? NOTHING : { ...NOTHING, failed: 1 };
     },
   };
 }
@@ -64,6 +78,8 @@ const skip = (what: string, why: string): Result => ({ ...NOTHING, skipped: [{ w
 const crashCases = full ? 'all' : '8';
 const parts: readonly Part[] = [
   script('run', 'check'),
+  tool('Python for the tests', () => testPython({ make: true })),
+  tool('S3 for the tests', () => s3Program({ make: true })),
   script('test'),
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
