@@ -1,14 +1,13 @@
 """What goes into a checkpoint comes out again, exactly; what cannot is refused with a way out."""
 
 import array
-import importlib.util
 import io
 import math
 import random
 import unittest
 from collections import OrderedDict
 
-from support import HashingWriter
+from support import HashingWriter, needs_numpy, needs_torch
 
 from nerve_checkpoint.codec import Snapshot, decode
 from nerve_checkpoint.errors import CheckpointError
@@ -113,7 +112,7 @@ class Parts(unittest.TestCase):
             State({"a": [0], "b": [0]}).restore(saved)
 
 
-@unittest.skipUnless(importlib.util.find_spec("numpy"), "NumPy is not installed")
+@needs_numpy
 class NumPy(unittest.TestCase):
     def test_arrays_scalars_and_generators_come_back(self):
         import numpy
@@ -141,7 +140,7 @@ class NumPy(unittest.TestCase):
             State({"w": numpy.zeros(4)}).restore(saved)
 
 
-@unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is not installed")
+@needs_torch
 class Torch(unittest.TestCase):
     def test_model_optimizer_scheduler_and_generators_resume_bit_for_bit(self):
         import torch
