@@ -73,6 +73,9 @@ function benches(): readonly Part[] {
   return files.length === 0 ? [{ name: 'benches', run: () => Promise.resolve(skip('benches', 'there are none in bench/')) }] : files.map(bench);
 }
 
+/** A tool that was made ran no test. */
+const summary = (result: Result): string => (result.passed + result.failed === 0 ? 'no tests of its own' : lastLine(result));
+
 const skip = (what: string, why: string): Result => ({ ...NOTHING, skipped: [{ what, why }] });
 
 const crashCases = full ? 'all' : '8';
@@ -101,7 +104,7 @@ for (const part of parts) {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   results.push(result);
   rows.push(
-    `${part.name.padEnd(34)} ${seconds.padStart(7)} s  ${lastLine(result)}${result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : ''}`,
+    `${part.name.padEnd(34)} ${seconds.padStart(7)} s  ${summary(result)}${result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : ''}`,
   );
 }
 rmSync(scratch, { recursive: true, force: true });

@@ -64,7 +64,7 @@ def make(home, requirements, imports):
     shutil.rmtree(part, ignore_errors=True)
     try:
         step([sys.executable, "-m", "venv", part], "venv failed")
-        step([python_of(part), "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--no-compile", "--disable-pip-version-check", "--only-binary=:all:", "-r", requirements], "pip failed")
+        step([python_of(part), "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--only-binary=:all:", "-r", requirements], "pip failed")
         if subprocess.run([python_of(part), "-c", f"import {imports}"], stdout=sys.stderr, check=False).returncode != 0:
             sys.exit(f"everything was installed, but `import {imports}` fails")
         # Its command-line programs name the folder it was built in. Only `python -m` is used.

@@ -116,9 +116,10 @@ def call(port, path, body=None, token=TOKEN):
 
 
 def seals(folder):
+    """The entries of the log; what a writer was just preparing beside them is none."""
     place = os.path.join(folder, "seal")
     found = []
-    for name in sorted(os.listdir(place) if os.path.isdir(place) else []):
+    for name in sorted(name for name in (os.listdir(place) if os.path.isdir(place) else []) if not name.startswith(".")):
         with open(os.path.join(place, name), encoding="utf-8") as file:
             found.append(json.load(file))
     return found
