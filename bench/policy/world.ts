@@ -1,6 +1,7 @@
 // What a scenario looks like to the engine. One object a scenario: it remembers what an observer of that world would have
 // seen so far (when spot came and went, which starts came true, the grid, the speed of work) and states it as a snapshot.
 
+import type { ForecastModels } from '../../src/engine/forecaster/model.ts';
 import type { JobSpec } from '../../src/engine/job.ts';
 import type { AvailabilityHistory, EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
 import type { AttemptState, JobState } from '../../src/engine/state.ts';
@@ -15,6 +16,7 @@ type Growing = { -readonly [K in keyof AvailabilityHistory]: AvailabilityHistory
 export class World {
   readonly scenario: Scenario;
   private readonly spec: JobSpec;
+  private readonly models: ForecastModels;
   private readonly settings: EngineSettings;
   private readonly availability: Growing[] = [];
   private readonly carbon: number[];
@@ -26,8 +28,9 @@ export class World {
   private rate: number;
   private before: { readonly obs: Observation; readonly stayed: boolean } | null = null;
 
-  constructor(scenario: Scenario) {
+  constructor(scenario: Scenario, models: ForecastModels = {}) {
     this.scenario = scenario;
+    this.models = models;
     const { noise, carbon, tickSeconds, overheadSeconds } = scenario;
     this.carbon = [...(carbon?.history ?? [])];
     this.rate = noise === undefined ? 1 : (1 + noise.workRateMin) / 2;
@@ -145,6 +148,7 @@ export class World {
       spotHistory: [],
       availability: this.availability,
       carbon: { gramsPerKwh: obs.ci ?? 0, signal: 'average', source: 'bench', readAtMs: pricedAtMs, history: this.grid(obs) },
+      models: this.models,
     };
   }
 

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
             continue
         command.add_argument("--data", type=Path, required=True, help="folder of history files")
         command.add_argument("--kind", choices=sorted(KINDS), default="carbon")
-        command.add_argument("--weeks", type=int, default=4, help="how many last weeks are held back to judge it")
+        command.add_argument("--weeks", type=int, default=4, help="how many last weeks are held back to judge it; 0: it is not judged, and used as it is")
         command.add_argument("--threads", type=int, default=0, help="of PyTorch; 0: as many as it likes")
         if name == "train":
             command.add_argument("--out", type=Path, help="PyTorch file")
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from .evaluate import Verdict
     from .trained import judge, keep, train_on
 
     if args.out is None and args.export is None:
@@ -63,7 +64,7 @@ def _train(args: argparse.Namespace) -> int:
     _threads(args.threads)
     found = _found(args)
     horizon, every = KINDS[args.kind]
-    scores, judged = judge(found.series, horizon, every, args.weeks)
+    scores, judged = judge(found.series, horizon, every, args.weeks) if args.weeks > 0 else ({}, Verdict(True, "it was not judged"))
     print(f"{'it is used' if judged.use else 'IT IS NOT USED'}: {judged.reason}", file=sys.stderr)
     trained = train_on(args.kind, found.series, horizon, every, scores, judged, datetime.now(timezone.utc))
     if args.out is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Callable, Mapping, Sequence
 
-from .windows import DAY_HOURS, RECENT_HOURS, WEEK_HOURS, Window
+from .windows import DAY_HOURS, WEEK_HOURS, Window
 
 Forecast = Callable[[Window, int], Sequence[float]]
 
-LEVEL_FADE_HOURS = 24.0
+LEVEL_FADE_HOURS = 48.0
+SLOW_LEVEL_HOURS = 6
+SLOW_FADE_HOURS = 24.0
 BLEND_FADE_HOURS = 6.0
 
 
@@ -20,10 +22,17 @@ def profile_of(hours: Sequence[float]) -> list[float]:
 
 
 def mean_with_level(window: Window, horizon: int) -> list[float]:
-    """7-day mean of the hour of the day, corrected by the mean error of the last six hours, which fades over a day."""
+    """7-day mean of the hour of the day, corrected by the error of the last hour, which fades over two days."""
     profile = profile_of(window.hours)
-    level = sum(window.hours[-j] - profile[-j] for j in range(1, RECENT_HOURS + 1)) / RECENT_HOURS
+    level = window.hours[-1] - profile[-1]
     return [profile[(h - 1) % DAY_HOURS] + level * math.exp(-h / LEVEL_FADE_HOURS) for h in range(1, horizon + 1)]
+
+
+def mean_with_slow_level(window: Window, horizon: int) -> list[float]:
+    """The same with the mean error of the last six hours, which fades over a day: smooth, so that now never fits to what comes."""
+    profile = profile_of(window.hours)
+    level = sum(window.hours[-j] - profile[-j] for j in range(1, SLOW_LEVEL_HOURS + 1)) / SLOW_LEVEL_HOURS
+    return [profile[(h - 1) % DAY_HOURS] + level * math.exp(-h / SLOW_FADE_HOURS) for h in range(1, horizon + 1)]
 
 
 def persistence(window: Window, horizon: int) -> list[float]:
@@ -48,6 +57,7 @@ def persistence_blend(window: Window, horizon: int) -> list[float]:
 
 BASELINES: Mapping[str, Forecast] = {
     "7-day mean with level": mean_with_level,
+    "7-day mean with slow level": mean_with_slow_level,
     "seasonal naive": seasonal_naive,
     "persistence blend": persistence_blend,
     "persistence": persistence,

@@ -65,13 +65,13 @@ def samples_of(series: Sequence[Series], horizon: int, every: int) -> Samples:
     )
 
 
-def train(samples: Samples, quantiles: Sequence[float] = QUANTILES) -> WindowModel:
+def train(samples: Samples, quantiles: Sequence[float] = QUANTILES, bases: Sequence[str] = BASES) -> WindowModel:
     """Chooses base, ridge and shrinkage on folds, then fits on everything."""
     if len(samples) < LEAST_ORIGINS:
         raise TooLittleHistory(f"There are {len(samples)} windows to train on; it takes {LEAST_ORIGINS}, about five weeks of hours.")
     horizon = samples.target.shape[1]
     folds = _folds(samples)
-    best = min((_out_of_fold(samples, folds, base) for base in BASES), key=lambda found: found.error)
+    best = min((_out_of_fold(samples, folds, base) for base in bases), key=lambda found: found.error)
     model = WindowModel(horizon, best.base, quantiles)
     weights = _ridge(_design(samples), _residual(samples, best.base), samples.weight, best.ridge)
     with torch.no_grad():

@@ -14,10 +14,10 @@ from typing import Sequence, Tuple
 
 import torch
 
-from .windows import DAY_HOURS, RECENT_HOURS, WEEK_HOURS
+from .windows import DAY_HOURS, WEEK_HOURS
 
 BASES = ("profile", "last")
-LEVEL_FADE_HOURS = 24.0
+LEVEL_FADE_HOURS = 48.0
 """The spread of a week is never taken for less than this share of its mean: a flat week is no unit of length."""
 LEAST_SPREAD = 0.02
 FEATURES = WEEK_HOURS + 1
@@ -64,7 +64,7 @@ def baseline(hours: torch.Tensor, current: torch.Tensor, horizon: int, base: str
     if base == "last":
         return current[:, None].expand(-1, horizon)
     profile = profile_of(hours)
-    level = (hours[:, -RECENT_HOURS:] - profile[:, -RECENT_HOURS:]).mean(dim=1, keepdim=True)
+    level = hours[:, -1:] - profile[:, -1:]
     ahead = torch.arange(horizon)
     fade = torch.exp(-(ahead + 1).to(hours.dtype) / LEVEL_FADE_HOURS)
     return profile[:, ahead % DAY_HOURS] + level * fade

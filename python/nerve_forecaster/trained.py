@@ -12,7 +12,7 @@ from .evaluate import Score, Verdict, evaluate, holdout_of, verdict
 from .export import document
 from .fit import Samples, samples_of, train
 from .history import HOUR, Series, span_of
-from .model import WindowModel
+from .model import BASES, WindowModel
 from .windows import Window
 
 Scores = Dict[str, Dict[str, Score]]
@@ -41,10 +41,12 @@ def predictor(model: WindowModel):  # type: ignore[no-untyped-def]
     return predict
 
 
-def train_on(kind: str, series: Sequence[Series], horizon: int, every: int, scores: Scores, judged: Verdict, created: datetime) -> Dict[str, Any]:
+def train_on(
+    kind: str, series: Sequence[Series], horizon: int, every: int, scores: Scores, judged: Verdict, created: datetime, bases: Sequence[str] = BASES
+) -> Dict[str, Any]:
     """The document to export, fitted on everything."""
     samples: Samples = samples_of(series, horizon, every)
-    return document(kind, train(samples), samples, series, span_of(series), scores, judged, created)
+    return document(kind, train(samples, bases=bases), samples, series, span_of(series), scores, judged, created)
 
 
 def keep(path: Path, trained: Mapping[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""Makes the parity fixture of the engine's tests: `python python/tests/make_parity.py` (needs PyTorch), from synthetic data, twelve hours ahead."""
+"""Makes the parity fixture of the engine's tests: `python python/tests/make_parity.py` (needs PyTorch), from synthetic data, twelve hours ahead.
+
+One model on each base, in the format of the exporter.
+"""
 
 import os
 import sys
@@ -11,9 +14,10 @@ from test_forecaster_torch import write_history
 
 from nerve_forecaster.export import write
 from nerve_forecaster.history import read_folder
+from nerve_forecaster.model import BASES
 from nerve_forecaster.trained import judge, train_on
 
-OUT = os.path.join(os.path.dirname(PYTHON), "test", "engine", "forecaster", "parity.json")
+FOLDER = os.path.join(os.path.dirname(PYTHON), "test", "engine", "forecaster")
 
 
 def main():
@@ -21,9 +25,11 @@ def main():
         write_history(folder, days=60)
         series = read_folder(Path(folder), "carbon").series
     scores, judged = judge(series, 12, 3 * 3600, 2)
-    os.makedirs(os.path.dirname(OUT), exist_ok=True)
-    write(OUT, train_on("carbon", series, 12, 3 * 3600, scores, judged, datetime(2026, 3, 2, 12, tzinfo=timezone.utc)))
-    print(f"wrote {OUT}: {judged.reason}", file=sys.stderr)
+    os.makedirs(FOLDER, exist_ok=True)
+    for base in BASES:
+        path = os.path.join(FOLDER, f"parity-{base}.json")
+        write(path, train_on("carbon", series, 12, 3 * 3600, scores, judged, datetime(2026, 3, 2, 12, tzinfo=timezone.utc), [base]))
+        print(f"wrote {path}: {judged.reason}", file=sys.stderr)
 
 
 if __name__ == "__main__":

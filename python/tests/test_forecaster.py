@@ -109,11 +109,9 @@ class Baselines(unittest.TestCase):
             for got, want in zip(forecast(window, 48), DAY * 2):
                 self.assertAlmostEqual(got, want)
 
-    def test_a_shift_of_the_level_fades_over_a_day(self):
-        window = Window([10.0] * 162 + [16.0] * 6, 16.0, 0)
-        profile = 10 + 6 / 7
-        level = 6 - 6 / 7
-        self.assertAlmostEqual(mean_with_level(window, 30)[18], profile + level * math.exp(-19 / 24))
+    def test_a_shift_of_the_level_fades_over_two_days(self):
+        window = Window([10.0] * 167 + [17.0], 17.0, 0)
+        self.assertAlmostEqual(mean_with_level(window, 30)[18], 10 + 6 * math.exp(-19 / 48))
 
     def test_the_blend_starts_at_the_reading_of_now(self):
         blend = persistence_blend(Window([10.0] * 168, 40.0, 0), 48)

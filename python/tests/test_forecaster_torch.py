@@ -99,10 +99,10 @@ def plain_point(model, case):
     spread = max(math.sqrt(sum((v - mean) ** 2 for v in hours) / len(hours)), 0.02 * abs(mean), 1e-9)
     x = [(v - mean) / spread for v in (*hours, current)]
     profile = [sum(hours[h::24]) / 7 for h in range(24)]
-    level = sum(hours[-j] - profile[-j] for j in range(1, 7)) / 6
+    level = hours[-1] - profile[-1]
     point = []
     for h in range(1, model["horizonHours"] + 1):
-        base = current if model["base"] == "last" else profile[(h - 1) % 24] + level * math.exp(-h / 24)
+        base = current if model["base"] == "last" else profile[(h - 1) % 24] + level * math.exp(-h / 48)
         learned = sum(w * v for w, v in zip(model["weights"][h - 1], x)) + model["bias"][h - 1]
         point.append(max(0.0, base + spread * learned))
     return point
