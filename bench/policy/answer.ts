@@ -2,9 +2,9 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ForecastModels } from '../../src/engine/forecaster/model.ts';
-import { act } from './act.ts';
-import type { Observation, Scenario } from './protocol.ts';
-import { World } from './world.ts';
+import { act } from '../../src/simulate/act.ts';
+import type { Observation, Scenario } from '../../src/simulate/protocol.ts';
+import { World } from '../../src/simulate/world.ts';
 
 export type Ask = { readonly scenarios: readonly Scenario[] } | { readonly obs: readonly Observation[] };
 export interface Answer {
@@ -25,7 +25,7 @@ parentPort?.on('message', (ask: Ask) => {
 });
 
 function announced(scenarios: readonly Scenario[]): readonly string[] {
-  for (const scenario of scenarios) worlds.set(scenario.id, new World(scenario, models));
+  for (const scenario of scenarios) worlds.set(scenario.id, new World(scenario, { models }));
   return [];
 }
 

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { readForecastModel } from '../../src/engine/forecaster/parse.ts';
 import type { ForecastModels } from '../../src/engine/forecaster/model.ts';
 import type { Answer, Ask } from './answer.ts';
-import type { Request } from './protocol.ts';
+import type { Request } from './request.ts';
 
 const models = trained(process.env['NERVE_MODEL']);
 const threads = Array.from(

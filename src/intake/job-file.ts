@@ -17,6 +17,7 @@ const jobFileSchema = z.strictObject({
   name: z.string().min(1).optional(),
   deadline: z.string().optional(),
   duration: z.string().optional(),
+  profile: z.string().optional(),
   /** A list is argv; a string is given to /bin/sh. */
   command: words.optional(),
   zones: z.array(z.string()).min(1).optional(),

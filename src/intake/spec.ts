@@ -11,6 +11,7 @@ export interface SubmitFlags {
   readonly name?: string | undefined;
   readonly deadline?: string | undefined;
   readonly duration?: string | undefined;
+  readonly profile?: string | undefined;
   readonly zone?: readonly string[] | undefined;
   readonly 'instance-type'?: readonly string[] | undefined;
   readonly optimize?: string | undefined;
@@ -43,6 +44,7 @@ export function buildSpec(input: SpecInput): JobSpec {
     deadlineMs: input.deadlineMs,
     workMs: input.work.ms,
     workSource: input.work.source,
+    ...(input.work.source === 'profile' ? { profileMs: input.work.ms } : {}),
     optimize,
     carbonPriceUsdPerTonne: flags['carbon-price'] ?? file['carbon-price'] ?? CARBON_PRICE_USD_PER_TONNE[optimize],
     maxPriceUsdPerHour: flags['max-price'] ?? file['max-price'] ?? null,

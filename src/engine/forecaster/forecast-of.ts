@@ -15,7 +15,7 @@ export function forecastOf(history: Series, nowMs: number, currentValue: number,
   return along(window, predict(model, window).point);
 }
 
-/** The outermost quantiles of the model, or null where it cannot say. @internal exported for its tests */
+/** The outermost quantiles of the model, or null where it cannot say. */
 export function bandOf(
   history: Series,
   nowMs: number,
