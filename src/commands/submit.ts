@@ -16,6 +16,10 @@ export const jobFlags = {
   file: Flags.string({ char: 'f', description: 'YAML file with these settings (flags win) and the command' }),
   zone: Flags.string({ multiple: true, description: 'acceptable zone id, repeatable; default: every zone of the region' }),
   'instance-type': Flags.string({ multiple: true, description: 'acceptable instance type, repeatable' }),
+  interruptible: Flags.boolean({
+    allowNo: true,
+    description: 'it may be stopped and resumed where that pays, and so runs in the best hours; it must checkpoint',
+  }),
   optimize: Flags.string({ options: ['cost', 'carbon', 'balanced'], description: 'what to look for while there is slack' }),
   'carbon-price': Flags.custom<number>({ parse: async (text) => positive(text, 'carbon-price', true) })({
     description: 'USD per tonne of CO2e in the objective',

@@ -4,14 +4,14 @@
 // were watched), the job runs wherever there is spot, and goes on demand when the deadline asks for it. The chance is a fixed sequence of
 // numbers, so the same snapshot always gives the same answer.
 
-import { crowdFactor, hazardUpTo, LOSS, RETURN } from './policy/hazard.ts';
+import { crowdFactor, type HazardLaw, hazardUpTo, LOSS, RETURN } from './policy/hazard.ts';
 import { type LearnedPool, learnOnce } from './policy/learn.ts';
 import type { AvailabilityHistory, EngineSettings, MarketView } from './snapshot.ts';
 
 const HOUR_MS = 3_600_000;
-const PLAYS = 400;
-const MOST_STEPS = 400;
-const LEAST_STEP_HOURS = 1 / 12;
+const PLAYS = 300;
+const MOST_STEPS = 200;
+const LEAST_STEP_HOURS = 1 / 6;
 
 export interface Risk {
   /** 0..1. */
@@ -50,11 +50,12 @@ export function riskOf(question: RiskQuestion): Risk {
   const slack = Math.max(0, (spotSafeUntilMs - startMs) / HOUR_MS);
   const step = Math.max(LEAST_STEP_HOURS, (work + slack + start) / MOST_STEPS);
   const chance = sequence();
+  const hazards = hazardsOf(pools, step);
   let alone = 0;
   let interruptions = 0;
   let usd = 0;
   for (let i = 0; i < PLAYS; i++) {
-    const played = play(pools, { work, start, slack, step }, chance);
+    const played = play(hazards, { work, start, slack, step }, chance);
     if (played.onDemandHours === 0) alone += 1;
     interruptions += played.interruptions;
     usd += played.spotHours * spotUsdPerHour + played.onDemandHours * onDemandUsdPerHour;
@@ -102,8 +103,30 @@ interface Lengths {
   readonly step: number;
 }
 
-function play(pools: readonly LearnedPool[], { work, start, slack, step }: Lengths, chance: () => number): Played {
-  const zones = pools.map(({ up, ageHours, lossFactor, returnFactor }) => ({ up, age: ageHours, lossFactor, returnFactor }));
+/** Of a zone: the hazard of each step to come, as it stands now; and after each change, of spot that has just come or gone. */
+interface Hazards {
+  readonly up: boolean;
+  readonly first: Float64Array;
+  readonly loss: Float64Array;
+  readonly back: Float64Array;
+}
+
+function hazardsOf(pools: readonly LearnedPool[], step: number): readonly Hazards[] {
+  const stood = (law: HazardLaw, fromHours: number, factor: number): Float64Array =>
+    Float64Array.from({ length: MOST_STEPS * 2 }, (_, i) => {
+      const age = fromHours + i * step;
+      return factor * (hazardUpTo(law, age + step) - hazardUpTo(law, age));
+    });
+  return pools.map(({ up, ageHours, lossFactor, returnFactor }) => ({
+    up,
+    first: up ? stood(LOSS, ageHours, lossFactor) : stood(RETURN, ageHours, returnFactor),
+    loss: stood(LOSS, step / 2, lossFactor),
+    back: stood(RETURN, step / 2, returnFactor),
+  }));
+}
+
+function play(hazards: readonly Hazards[], { work, start, slack, step }: Lengths, chance: () => number): Played {
+  const zones = hazards.map((of) => ({ of, up: of.up, table: of.first, index: 0 }));
   let left = work;
   let reserve = slack;
   let pending = 0;
@@ -129,15 +152,15 @@ function play(pools: readonly LearnedPool[], { work, start, slack, step }: Lengt
     }
     const up = zones.filter((zone) => zone.up).length;
     zones.forEach((zone, z) => {
-      const law = zone.up ? LOSS : RETURN;
-      const stood = hazardUpTo(law, zone.age + step) - hazardUpTo(law, zone.age);
-      const factor = (zone.up ? zone.lossFactor : zone.returnFactor) * crowdFactor(law, up - (zone.up ? 1 : 0), zones.length - 1);
+      const stood = zone.table[Math.min(zone.index, zone.table.length - 1)] ?? 0;
+      const factor = crowdFactor(zone.up ? LOSS : RETURN, up - (zone.up ? 1 : 0), zones.length - 1);
       if (chance() >= 1 - Math.exp(-factor * stood)) {
-        zone.age += step;
+        zone.index += 1;
         return;
       }
       zone.up = !zone.up;
-      zone.age = step / 2;
+      zone.table = zone.up ? zone.of.loss : zone.of.back;
+      zone.index = 0;
       if (at !== z || left <= 1e-9) return;
       at = -1;
       interruptions += 1;

@@ -22,6 +22,7 @@ const jobFileSchema = z.strictObject({
   command: words.optional(),
   zones: z.array(z.string()).min(1).optional(),
   'instance-types': z.array(z.string()).min(1).optional(),
+  interruptible: z.boolean().optional(),
   optimize: z.enum(['cost', 'carbon', 'balanced']).optional(),
   'carbon-price': z.number().min(0).optional(),
   'max-price': z.number().positive().optional(),

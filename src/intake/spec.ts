@@ -14,6 +14,7 @@ export interface SubmitFlags {
   readonly profile?: string | undefined;
   readonly zone?: readonly string[] | undefined;
   readonly 'instance-type'?: readonly string[] | undefined;
+  readonly interruptible?: boolean | undefined;
   readonly optimize?: string | undefined;
   readonly 'carbon-price'?: number | undefined;
   readonly 'max-price'?: number | undefined;
@@ -45,6 +46,7 @@ export function buildSpec(input: SpecInput): JobSpec {
     workMs: input.work.ms,
     workSource: input.work.source,
     ...(input.work.source === 'profile' ? { profileMs: input.work.ms } : {}),
+    ...((flags.interruptible ?? file.interruptible) === true ? { interruptible: true } : {}),
     optimize,
     carbonPriceUsdPerTonne: flags['carbon-price'] ?? file['carbon-price'] ?? CARBON_PRICE_USD_PER_TONNE[optimize],
     maxPriceUsdPerHour: flags['max-price'] ?? file['max-price'] ?? null,

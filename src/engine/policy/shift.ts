@@ -25,7 +25,9 @@ export interface ShiftAnswer {
   readonly runNow: boolean;
   /** First step in which it runs, if it is left to wait now. */
   readonly firstStep: number;
-  readonly cost: number;
+  /** To the end, running now; not running now. Infinite where that is not on time. */
+  readonly runUsd: number;
+  readonly waitUsd: number;
 }
 
 const MOST_STARTS = 8;
@@ -41,7 +43,7 @@ export function shift(question: ShiftQuestion): ShiftAnswer | null {
   const waitUsd = running && !inPieces ? Infinity : waited;
   const least = Math.min(runUsd, waitUsd);
   if (!Number.isFinite(least)) return null;
-  return { runNow: runUsd <= waitUsd + EPSILON, firstStep, cost: least };
+  return { runNow: runUsd <= waitUsd + EPSILON, firstStep, runUsd, waitUsd };
 }
 
 interface CostsToGo {
