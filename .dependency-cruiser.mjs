@@ -46,6 +46,13 @@ const rules = [
     to: { path: '^src/', pathNot: ['^src/config/', '^src/engine/'] },
   },
   {
+    name: 'simulate-stands-on-the-engine',
+    comment: 'A replay is a world of numbers: the engine decides in it, and nothing else is needed.',
+    severity: 'error',
+    from: { path: '^src/simulate/' },
+    to: { path: '^src/', pathNot: ['^src/simulate/', '^src/engine/'] },
+  },
+  {
     name: 'demo-is-built-on-the-parts',
     comment: 'The demo uses the product through wire, never a room behind its back.',
     severity: 'error',

@@ -19,6 +19,7 @@ import Release from './commands/release.ts';
 import Report from './commands/report.ts';
 import Resume from './commands/resume.ts';
 import SetCommand from './commands/set.ts';
+import Simulate from './commands/simulate.ts';
 import Status from './commands/status.ts';
 import Submit from './commands/submit.ts';
 import Up from './commands/up.ts';
@@ -42,6 +43,7 @@ export const COMMANDS = {
   report: Report,
   resume: Resume,
   set: SetCommand,
+  simulate: Simulate,
   status: Status,
   submit: Submit,
   up: Up,

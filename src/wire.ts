@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog, silentLog } from './adapters/system/log.ts';
+import { withModels } from './adapters/forecasts/with-models.ts';
 import { readUp, type UpInfo } from './adapters/local/up-file.ts';
 import type { Config } from './config/schema.ts';
 import { environment, type Loaded, loadConfig } from './config/load.ts';
@@ -80,7 +81,12 @@ export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'so
     target: 'local',
     label: info.clock.speed === 1 ? 'this machine (simulated market)' : `this machine (simulated market, clock x${info.clock.speed})`,
     clock,
-    market: simulatedMarket(() => cloud.weather({}), clock),
+    market: withModels(
+      simulatedMarket(() => cloud.weather({}), clock),
+      config.forecast,
+      clock,
+      silentLog,
+    ),
     settings: engineSettings(config, info.clock.speed),
     queue,
     cloud,
@@ -193,8 +199,14 @@ export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<vo
   const { records, alarms, leadership } = queue;
   const cloud = cloudClient(info.cloudSocket);
   const timing = timingFor(info.clock.speed);
+  const market = withModels(
+    simulatedMarket(() => cloud.weather({}), clock),
+    at.config.forecast,
+    clock,
+    log,
+  );
   await runWorker(
-    { records, alarms, leadership, cluster: localCluster(cloud), market: simulatedMarket(() => cloud.weather({}), clock), clock, log },
+    { records, alarms, leadership, cluster: localCluster(cloud), market, clock, log },
     { settings: engineSettings(at.config, info.clock.speed), sweepRealMs: timing.sweepRealMs, marketTickRealMs: timing.marketTickRealMs },
     signal,
   );

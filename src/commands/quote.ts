@@ -13,7 +13,7 @@ export default class QuoteCommand extends NerveCommand {
     const { flags, argv } = await this.parse(QuoteCommand);
     const { openSession, where } = await import('../wire.ts');
     const { prepareSpec } = await import('../terminal/prepare.ts');
-    const { planSentence } = await import('../terminal/sentences.ts');
+    const { planLines, planSentence } = await import('../terminal/sentences.ts');
     const { quote } = await import('../engine/quote.ts');
     const session = await openSession(where(flags));
     try {
@@ -22,7 +22,15 @@ export default class QuoteCommand extends NerveCommand {
       const nowMs = session.clock.nowMs();
       const offer = quote(spec, await session.market.view(), session.settings, nowMs);
       if (!offer.feasible) throw await infeasible(offer, zone, nowMs);
-      this.log([session.label, understood, planSentence(offer, nowMs, zone), ...offer.warnings.map((w) => `warning: ${w}`)].join('\n'));
+      this.log(
+        [
+          session.label,
+          understood,
+          planSentence(offer, nowMs, zone),
+          ...planLines(offer, nowMs, zone),
+          ...offer.warnings.map((w) => `warning: ${w}`),
+        ].join('\n'),
+      );
       return { target: session.target, ...offer };
     } finally {
       await session.close();

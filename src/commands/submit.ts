@@ -8,10 +8,18 @@ import { NerveCommand } from '../terminal/command.ts';
 export const jobFlags = {
   deadline: Flags.string({ char: 'd', description: 'when it must be done: +6h, 18:00, "tomorrow 8am", "friday 18:30", 2026-11-25T08:00+01:00' }),
   duration: Flags.string({ description: 'how long one undisturbed run takes: 90m, 2h30m; default: the median of finished runs of the same name' }),
+  profile: Flags.string({
+    description:
+      'where no duration is known: run at once on the cheapest spot, so long at most, until the program has said how long it takes; then plan',
+  }),
   name: Flags.string({ char: 'n', description: 'name of the job; default: the name of the script' }),
   file: Flags.string({ char: 'f', description: 'YAML file with these settings (flags win) and the command' }),
   zone: Flags.string({ multiple: true, description: 'acceptable zone id, repeatable; default: every zone of the region' }),
   'instance-type': Flags.string({ multiple: true, description: 'acceptable instance type, repeatable' }),
+  interruptible: Flags.boolean({
+    allowNo: true,
+    description: 'it may be stopped and resumed where that pays, and so runs in the best hours; it must checkpoint',
+  }),
   optimize: Flags.string({ options: ['cost', 'carbon', 'balanced'], description: 'what to look for while there is slack' }),
   'carbon-price': Flags.custom<number>({ parse: async (text) => positive(text, 'carbon-price', true) })({
     description: 'USD per tonne of CO2e in the objective',

@@ -29,6 +29,8 @@ const VARIABLES: Readonly<Record<string, { readonly path: readonly [string, stri
   NERVE_OPTIMIZE: { path: ['job', 'optimize'] },
   NERVE_RETRIES: { path: ['job', 'retries'], number: true },
   NERVE_TIME_ZONE: { path: ['job', 'timeZone'] },
+  NERVE_CARBON_MODEL: { path: ['forecast', 'carbonModel'] },
+  NERVE_PRICE_MODEL: { path: ['forecast', 'priceModel'] },
 };
 
 export interface LoadOptions {

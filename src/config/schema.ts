@@ -23,6 +23,13 @@ export const configSchema = z.strictObject({
       timeZone: z.string().nullable().default(null),
     })
     .prefault({}),
+  /** Files that nerve_forecaster exported; null = the 7-day mean with level. */
+  forecast: z
+    .strictObject({
+      carbonModel: z.string().min(1).nullable().default(null),
+      priceModel: z.string().min(1).nullable().default(null),
+    })
+    .prefault({}),
   policy: z
     .strictObject({
       /** Kept in hand before every latest start, on top of everything known. */

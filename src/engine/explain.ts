@@ -28,6 +28,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'move-limit': 'It is held because it has already moved twice within the hour; a third move is never made while there is slack.',
   'user-paused': 'It is held because you paused it.',
   'cheapest-now': 'It runs because nothing better is expected before its latest start.',
+  profiling: 'It runs at once, on the cheapest spot, to learn how long it takes.',
   'window-open': 'It runs because the window it was held for has come.',
   'latest-start-reached': 'It runs on demand, at full price, because waiting any longer would risk the deadline.',
   'on-demand-pays': 'It runs on demand, because waiting for spot is expected to cost more in the end.',

@@ -27,7 +27,11 @@ export interface JobSpec {
   readonly deadlineMs: number;
   /** Expected length of one uninterrupted run. */
   readonly workMs: number;
-  readonly workSource: 'user' | 'median-of-finished';
+  readonly workSource: 'user' | 'median-of-finished' | 'profile';
+  /** Nobody knows how long it takes (`workSource` profile): it starts at once, and is planned once it has reported its speed. */
+  readonly profileMs?: number;
+  /** It may be stopped and resumed where that pays, so it runs in the best hours and not in one stretch. It must checkpoint. */
+  readonly interruptible?: boolean;
   readonly optimize: Optimize;
   /** What a tonne of CO2e costs in the objective; 0 means pure price order. */
   readonly carbonPriceUsdPerTonne: number;

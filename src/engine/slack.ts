@@ -27,6 +27,8 @@ export function remainingWorkMs(state: JobState, seen: ProgressFact | null = nul
   const done = Math.min(1, Math.max(0, step / totalSteps));
   const estimateMs = state.spec.workMs * (1 - done);
   if (remainingMs === null) return estimateMs;
+  // There was no estimate to begin with: what it reports is all there is.
+  if (state.spec.workSource === 'profile') return Math.max(0, remainingMs);
   const weight = Math.min(1, done / BELIEVED_FROM);
   return Math.max(0, weight * remainingMs + (1 - weight) * estimateMs);
 }

@@ -17,10 +17,12 @@ const jobFileSchema = z.strictObject({
   name: z.string().min(1).optional(),
   deadline: z.string().optional(),
   duration: z.string().optional(),
+  profile: z.string().optional(),
   /** A list is argv; a string is given to /bin/sh. */
   command: words.optional(),
   zones: z.array(z.string()).min(1).optional(),
   'instance-types': z.array(z.string()).min(1).optional(),
+  interruptible: z.boolean().optional(),
   optimize: z.enum(['cost', 'carbon', 'balanced']).optional(),
   'carbon-price': z.number().min(0).optional(),
   'max-price': z.number().positive().optional(),

@@ -11,8 +11,10 @@ export interface SubmitFlags {
   readonly name?: string | undefined;
   readonly deadline?: string | undefined;
   readonly duration?: string | undefined;
+  readonly profile?: string | undefined;
   readonly zone?: readonly string[] | undefined;
   readonly 'instance-type'?: readonly string[] | undefined;
+  readonly interruptible?: boolean | undefined;
   readonly optimize?: string | undefined;
   readonly 'carbon-price'?: number | undefined;
   readonly 'max-price'?: number | undefined;
@@ -43,6 +45,8 @@ export function buildSpec(input: SpecInput): JobSpec {
     deadlineMs: input.deadlineMs,
     workMs: input.work.ms,
     workSource: input.work.source,
+    ...(input.work.source === 'profile' ? { profileMs: input.work.ms } : {}),
+    ...((flags.interruptible ?? file.interruptible) === true ? { interruptible: true } : {}),
     optimize,
     carbonPriceUsdPerTonne: flags['carbon-price'] ?? file['carbon-price'] ?? CARBON_PRICE_USD_PER_TONNE[optimize],
     maxPriceUsdPerHour: flags['max-price'] ?? file['max-price'] ?? null,

@@ -1,21 +1,34 @@
 // What a scenario looks like to the engine. One object a scenario: it remembers what an observer of that world would have
 // seen so far (when spot came and went, which starts came true, the grid, the speed of work) and states it as a snapshot.
 
-import type { JobSpec } from '../../src/engine/job.ts';
-import { pendingAttempt } from '../../src/engine/pending.ts';
-import type { AvailabilityHistory, EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../../src/engine/snapshot.ts';
-import type { AttemptState, JobState } from '../../src/engine/state.ts';
+import type { ForecastModels } from '../engine/forecaster/model.ts';
+import type { JobSpec } from '../engine/job.ts';
+import { pendingAttempt } from '../engine/pending.ts';
+import type { AvailabilityHistory, EngineSettings, MarketView, ObservedAttempt, Offering, Series } from '../engine/snapshot.ts';
+import type { AttemptState, JobState } from '../engine/state.ts';
 import type { Observation, Scenario } from './protocol.ts';
 
-const TYPE = 'bench';
+/** There is one machine type in these worlds. */
+export const TYPE = 'bench';
 /** Free capacity has a price that is no price, so that the engine takes it for an offer. */
-const NEARLY_FREE_USD = 1e-9;
+export const NEARLY_FREE_USD = 1e-9;
+
+export interface WorldOptions {
+  readonly models?: ForecastModels;
+  /** The instant at which the scenario's time is 0. */
+  readonly originMs?: number;
+  /** The market as everybody sees it, where several jobs share one; else what this scenario's own observations show. */
+  readonly marketAt?: ((nowMs: number) => MarketView) | null;
+}
 
 type Growing = { -readonly [K in keyof AvailabilityHistory]: AvailabilityHistory[K] } & { changesMs: number[] };
 
 export class World {
   readonly scenario: Scenario;
   private readonly spec: JobSpec;
+  private readonly models: ForecastModels;
+  private readonly originMs: number;
+  private readonly marketAt: WorldOptions['marketAt'] | null;
   private readonly settings: EngineSettings;
   private readonly availability: Growing[] = [];
   private readonly carbon: number[];
@@ -27,12 +40,15 @@ export class World {
   private rate: number;
   private before: { readonly obs: Observation; readonly stayed: boolean } | null = null;
 
-  constructor(scenario: Scenario) {
+  constructor(scenario: Scenario, { models = {}, originMs = 0, marketAt = null }: WorldOptions = {}) {
     this.scenario = scenario;
+    this.models = models;
+    this.originMs = originMs;
+    this.marketAt = marketAt;
     const { noise, carbon, tickSeconds, overheadSeconds } = scenario;
     this.carbon = [...(carbon?.history ?? [])];
     this.rate = noise === undefined ? 1 : (1 + noise.workRateMin) / 2;
-    this.spec = specOf(scenario);
+    this.spec = specOf(scenario, originMs);
     this.settings = {
       sweepMs: tickSeconds * 1000,
       noticeMs: 0,
@@ -48,11 +64,16 @@ export class World {
     };
   }
 
+  nowMs(obs: Observation): number {
+    return this.originMs + obs.t * 1000;
+  }
+
   /** Takes an observation in. */
   observe(obs: Observation): void {
-    const nowMs = obs.t * 1000;
-    this.seeSpot(obs, nowMs);
-    this.seeGrid(obs);
+    if (this.marketAt === null) {
+      this.seeSpot(obs, this.nowMs(obs));
+      this.seeGrid(obs);
+    }
     this.seeStart(obs);
     this.seeSpeed(obs);
   }
@@ -106,7 +127,7 @@ export class World {
 
   /** What was answered: a spot start is looked for in the next observation. */
   acted(obs: Observation, act: string): void {
-    if (act.startsWith('spot:') && act !== obs.at) this.asked = { zone: act.slice('spot:'.length), atMs: obs.t * 1000 };
+    if (act.startsWith('spot:') && act !== obs.at) this.asked = { zone: act.slice('spot:'.length), atMs: this.nowMs(obs) };
     this.before = { obs, stayed: act === obs.at && act !== 'pause' };
   }
 
@@ -125,9 +146,10 @@ export class World {
   }
 
   market(obs: Observation): MarketView {
+    if (this.marketAt !== null && this.marketAt !== undefined) return this.marketAt(this.nowMs(obs));
     const { zones, onDemandPrice, carbon } = this.scenario;
     const kw = carbon?.kW ?? 0;
-    const pricedAtMs = obs.t * 1000;
+    const pricedAtMs = this.nowMs(obs);
     const offer = (zone: string, capacityType: 'spot' | 'on-demand', usd: number, available: boolean): Offering => ({
       zone,
       instanceType: TYPE,
@@ -146,13 +168,14 @@ export class World {
       spotHistory: [],
       availability: this.availability,
       carbon: { gramsPerKwh: obs.ci ?? 0, signal: 'average', source: 'bench', readAtMs: pricedAtMs, history: this.grid(obs) },
+      models: this.models,
     };
   }
 
   /** The history given at first and what was seen since, without the step that has just begun. Nothing is forgotten: a forecast as it stood hours ago needs its whole week. */
   private grid(obs: Observation): Series {
     const stepMs = (this.scenario.carbon?.stepSeconds ?? 1800) * 1000;
-    const beganMs = Math.floor((obs.t * 1000) / stepMs + 1e-9) * stepMs;
+    const beganMs = this.originMs + Math.floor((obs.t * 1000) / stepMs + 1e-9) * stepMs;
     const known = this.carbon.slice(0, -1);
     this.series ??= { startMs: beganMs - known.length * stepMs, stepMs, values: known };
     return this.series;
@@ -167,7 +190,7 @@ export class World {
       spec: this.spec,
       deadlineMs: this.spec.deadlineMs,
       version: 1,
-      lastEventAtMs: obs.t * 1000,
+      lastEventAtMs: this.nowMs(obs),
       phase: attempt === null ? 'held' : 'running',
       heldWhy: attempt === null ? 'window' : null,
       heldReason: null,
@@ -184,11 +207,11 @@ export class World {
       measuredStartOverheadMs: null,
       finished: null,
     };
-    return { state, attempts: attempt === null ? [] : [observed(attempt, progress, obs.t * 1000)] };
+    return { state, attempts: attempt === null ? [] : [observed(attempt, progress, this.nowMs(obs))] };
   }
 
   private attempt(obs: Observation, at: string): AttemptState {
-    const nowMs = obs.t * 1000;
+    const nowMs = this.nowMs(obs);
     const starting = obs.overheadLeft > 0;
     return {
       attempt: 1,
@@ -209,12 +232,12 @@ export class World {
   }
 }
 
-function specOf(scenario: Scenario): JobSpec {
+function specOf(scenario: Scenario, originMs: number): JobSpec {
   return {
     id: `j-${scenario.id}`,
     name: 'bench',
-    submittedAtMs: 0,
-    deadlineMs: scenario.deadlineHours * 3_600_000,
+    submittedAtMs: originMs,
+    deadlineMs: originMs + scenario.deadlineHours * 3_600_000,
     workMs: scenario.hours * 3_600_000,
     workSource: 'user',
     optimize: 'cost',

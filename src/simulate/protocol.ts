@@ -1,4 +1,5 @@
-// The JSON lines that score.py speaks (`../shared/policy-bench/README.md`), as far as a policy needs them.
+// A job in a world of ticks, and what is seen of that world in each. The names are those of the public policy benchmark, whose process
+// (bench/policy) speaks them as JSON lines.
 
 export interface Noise {
   readonly overheadFactorMax: number;
@@ -32,8 +33,3 @@ export interface Observation {
   readonly overheadLeft: number;
   readonly ci?: number;
 }
-
-export type Request =
-  | { readonly type: 'init'; readonly protocol: number; readonly scenarios: readonly Scenario[] }
-  | { readonly type: 'tick'; readonly n: number; readonly obs: readonly Observation[] }
-  | { readonly type: 'end' };
