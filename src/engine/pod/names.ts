@@ -30,6 +30,12 @@ export const POD = {
   backoffLimit: 'nerve.io/backoff-limit',
   ignoresDisruption: 'nerve.io/ignores-disruption',
   // written by the worker
+  /** JSON: which attempt of the engine this pod is and what was asked for (read.ts). Written in the patch that lifts the gate. */
+  launchedAs: 'nerve.io/launched-as',
+  /** JSON: the affinity that the user wrote, or `null`, before Nerve pinned the pod. Written with `launched-as`. */
+  ownAffinity: 'nerve.io/own-affinity',
+  /** When its job was closed; such a pod is history, and no attempt of anything. */
+  finished: 'nerve.io/finished',
   state: 'nerve.io/state',
   reason: 'nerve.io/reason',
   plan: 'nerve.io/plan',
@@ -62,6 +68,8 @@ export const LABELS = {
   instanceType: 'node.kubernetes.io/instance-type',
   karpenterCapacityType: 'karpenter.sh/capacity-type',
   eksCapacityType: 'eks.amazonaws.com/capacityType',
+  /** The `labels` dialect: for clusters whose nodes carry neither of the two above. The one label of ours that a node may carry. */
+  capacityType: 'nerve.io/capacity-type',
 } as const;
 
 export const ENV = {

@@ -9,6 +9,7 @@ export interface ObjectMeta {
   readonly resourceVersion?: string;
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly {
@@ -50,6 +51,7 @@ export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly restartPolicy?: string;
+  readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly schedulingGates?: readonly { readonly name: string }[];
   readonly affinity?: Affinity;
   readonly tolerations?: readonly { readonly key?: string; readonly operator?: string; readonly value?: string; readonly effect?: string }[];
@@ -62,6 +64,7 @@ export interface PodSpec {
 export interface PodStatus {
   readonly phase?: string;
   readonly podIP?: string;
+  readonly startTime?: string;
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
@@ -74,6 +77,7 @@ export interface PodStatus {
       readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string };
       readonly running?: { readonly startedAt?: string };
     };
+    readonly lastState?: { readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string } };
     readonly restartCount?: number;
   }[];
 }
