@@ -6,6 +6,7 @@
 import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
 import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
+import type { Pod } from './engine/pod/types.ts';
 import type { JobReport } from './engine/report.ts';
 import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
 
@@ -85,6 +86,35 @@ export interface Cluster {
   watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
 }
 
+/** A job that stands on a pod: what its intake and its users' asks are read from. */
+export interface Arrival {
+  readonly jobId: JobId;
+  /** Its newest pod, with the fields that a watch keeps. */
+  readonly pod: Pod;
+  /** No pod of it was ever let start. */
+  readonly gated: boolean;
+}
+
+/** The cluster's side of intake: a live job is its pods, and Redis may have been wiped. */
+export interface Arrivals {
+  /** Every job that has a pod, and whose pods are not history. */
+  jobs(): Promise<readonly Arrival[]>;
+  /** The whole newest pod, read fresh; null when it is gone. */
+  whole(jobId: JobId): Promise<Pod | null>;
+  /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
+  annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
+  /** Resolves when something may have arrived, or after `withinRealMs`. */
+  next(withinRealMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Admitted pod specs, kept where nobody but the worker can read or make one. */
+export interface SpecVault {
+  keep(jobId: JobId, pod: Pod): Promise<void>;
+  /** Null: none was kept, or it does not open (which is counted and logged). */
+  open(jobId: JobId): Promise<Pod | null>;
+  forget(jobId: JobId): Promise<void>;
+}
+
 export interface MeterAsk extends Omit<Placement, 'priceUsdPerHour'> {
   readonly fromMs: number;
   readonly toMs: number;
@@ -106,6 +136,8 @@ export interface InstanceMetadata {
 }
 
 export interface HookTarget {
+  /** Address of the pod; absent: this machine. */
+  readonly host?: string;
   readonly port: number;
   readonly token: string;
 }

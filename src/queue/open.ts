@@ -5,11 +5,14 @@ import { type BulkAlarms, createAlarms } from './alarms.ts';
 import { checkRedis, connectRedis, type Patience, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
+import { type CountingVault, createVault } from './vault.ts';
 
 export interface OpenQueue {
   readonly records: RecordsWithHistory;
   readonly alarms: BulkAlarms;
   readonly leadership: Leadership;
+  /** Where admitted pods are kept, sealed with this secret. */
+  vault(secret: Buffer): CountingVault;
   close(): Promise<void>;
 }
 
@@ -34,6 +37,7 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
     records: createRecords(redis),
     alarms,
     leadership: createLeadership(redis),
+    vault: (secret) => createVault(redis, secret, log),
     close: async () => {
       await alarms.close().catch(() => undefined);
       redis.disconnect();

@@ -33,7 +33,7 @@ export function httpHooks(): Hooks {
 
 async function call(target: HookTarget, path: string, init: RequestInit, timeoutMs: number): Promise<unknown> {
   const headers = { ...(init.headers as Record<string, string> | undefined), authorization: `Bearer ${target.token}` };
-  const response = await fetch(`http://127.0.0.1:${target.port}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
+  const response = await fetch(`http://${hostOf(target)}:${target.port}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) }).catch(
     (cause: unknown) => {
       throw new NerveError('retryable', `The checkpoint hook does not answer ${path}.`, { cause });
     },
@@ -41,4 +41,9 @@ async function call(target: HookTarget, path: string, init: RequestInit, timeout
   const text = await response.text();
   if (!response.ok) throw new NerveError('retryable', `The checkpoint hook answered ${path} with HTTP ${response.status}: ${text.slice(0, 300)}`);
   return JSON.parse(text);
+}
+
+/** IPv6 addresses go in brackets. */
+function hostOf({ host = '127.0.0.1' }: HookTarget): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
