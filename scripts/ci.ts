@@ -67,6 +67,7 @@ const parts: readonly Part[] = [
   script('test'),
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
+  more('cluster, level 1', full ? 'test/cluster/level1-*.test.ts' : 'test/cluster/level1-smoke.test.ts', { NERVE_CLUSTER: '1' }),
   more('demo, three seeds and a drought', 'test/slow/demo.test.ts', { NERVE_SLOW: '1' }),
   ...(full ? [script('run', 'check:self'), ...benches(), { name: 'README walk', run: readmeWalk }] : []),
 ];

@@ -72,8 +72,11 @@ export interface LaunchAsk {
 export interface Cluster {
   /** Every attempt object of Nerve's that exists, ended ones included until `forget`. */
   attempts(): Promise<readonly ObservedAttempt[]>;
-  /** The attempt objects of one job, read fresh (never from a cache). */
-  attemptsOf(jobId: JobId): Promise<readonly ObservedAttempt[]>;
+  /**
+   * The attempt objects of one job, read fresh (never from a cache). `within`: the namespace of its record; what bears the job's
+   * label elsewhere is somebody else's, and stays out of this and of every later call for that job.
+   */
+  attemptsOf(jobId: JobId, within?: string): Promise<readonly ObservedAttempt[]>;
   /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
   launch(ask: LaunchAsk): Promise<ObservedAttempt>;
   /** Annotates the attempt: the agent takes it to the checkpoint hook. */

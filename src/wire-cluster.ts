@@ -114,7 +114,7 @@ export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortS
   };
   await Promise.all(
     nodes.flatMap(({ node, imdsUrl }) => {
-      const host = kubernetesNodeHost(api, node, log);
+      const host = kubernetesNodeHost(api, node, clock, log);
       const ports = { metadata: instanceMetadata(imdsUrl), host, hooks: httpHooks(), clock, log };
       return [host.run(signal), runAgent(ports, options, signal)];
     }),

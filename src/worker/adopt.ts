@@ -9,6 +9,7 @@ import { CARBON_PRICE_USD_PER_TONNE } from '../engine/objective.ts';
 import { keptPod } from '../engine/pod/attempt.ts';
 import { POD } from '../engine/pod/names.ts';
 import { annotation } from '../engine/pod/read.ts';
+import { lostAttempts } from '../engine/pod/rebuild.ts';
 import { requestEvent } from '../engine/pod/request.ts';
 import { jobNameOf, specFromPod } from '../engine/pod/spec.ts';
 import { statusAnnotations } from '../engine/pod/status.ts';
@@ -92,7 +93,10 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     if (spec.program.kind === 'pod' && spec.program.owner === 'none') await vault.keep(jobId, keptPod(pod));
     const { latestStartMs } = quote(spec, view, settings, clock.nowMs());
     const atMs = clock.nowMs();
-    const events: JobEvent[] = [{ type: 'submitted', atMs, spec, latestStartMs, simulated: view.simulated }];
+    const events: JobEvent[] = [
+      { type: 'submitted', atMs, spec, latestStartMs, simulated: view.simulated },
+      ...lostAttempts(spec, await ports.cluster.attemptsOf(jobId), latestStartMs, atMs),
+    ];
     if (atOnce) events.push({ type: 'release-requested', atMs });
     if ((await records.append(jobId, 0, events)) === 'conflict') return;
     await alarms.arm(jobId, clock.nowMs());
@@ -102,7 +106,19 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   const answer = async ({ jobId, pod }: Arrival): Promise<void> => {
     const text = annotation(pod, POD.request);
     if (text === null || text === annotation(pod, POD.requestSeen) || answered.get(jobId) === text) return;
-    await append(jobId, (state) => requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs)));
+    let foreign = false;
+    await append(jobId, (state) => {
+      const { program } = state.spec;
+      foreign = program.kind !== 'pod' || program.namespace !== pod.metadata.namespace;
+      return foreign ? null : requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs));
+    });
+    if (foreign) {
+      log.warn(
+        { jobId, namespace: pod.metadata.namespace, pod: pod.metadata.name },
+        'a pod of another namespace bears the label of this job: ignored',
+      );
+      return;
+    }
     await arrivals.annotate(jobId, { [POD.requestSeen]: text });
     answered.set(jobId, text);
     log.info({ jobId, request: text }, 'a request of its user was taken');

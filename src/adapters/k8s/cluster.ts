@@ -15,7 +15,7 @@ import { type Dialect, type DialectName, dialectOf } from '../../engine/pod/node
 import { attemptName, isGated, observePod } from '../../engine/pod/observe.ts';
 import { pinPatch } from '../../engine/pod/pin.ts';
 import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
-import type { Pod } from '../../engine/pod/types.ts';
+import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt } from '../../engine/snapshot.ts';
 import type { Clock, Cluster, LaunchAsk, Log, SpecVault } from '../../ports.ts';
 import type { Api } from './api.ts';
@@ -32,6 +32,11 @@ export interface ClusterOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+const notFound = (error: unknown): null => {
+  if (error instanceof NerveError && error.kind === 'not-found') return null;
+  throw error;
+};
 
 const isKind =
   (...kinds: readonly NerveError['kind'][]) =>
@@ -53,12 +58,17 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     const [namespace] = known.map((pod) => pod.metadata.namespace);
     const selector = `labelSelector=${encodeURIComponent(`${JOB_ID_LABEL}=${jobId}`)}`;
     const path = namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`;
-    const pods = (await api.call<{ readonly items: readonly Pod[] }>({ path: `${path}?${selector}` })).items;
+    const { items } = await api.call<{ readonly items: readonly Pod[] }>({ path: `${path}?${selector}` });
+    const pods = items.filter((pod) => ledger.isOf(jobId, pod));
     const uids = new Set(pods.map((pod) => pod.metadata.uid));
     const missing = known.filter((pod) => !uids.has(pod.metadata.uid)).map((pod) => pod.metadata.uid ?? '');
     for (let waitedMs = 0; !missing.every((uid) => ledger.isGone(uid)); waitedMs += MISSING_LOOK_MS) {
       if (waitedMs > MISSING_WAIT_MS) throw new NerveError('retryable', `A pod of job ${jobId} is gone, and the watch has not said how it ended.`);
       await pause(MISSING_LOOK_MS);
+    }
+    // A node that went takes its pods along; told by another watch, perhaps later, and a new one may bear its name already.
+    for (const { uid, nodeName } of ledger.unexplained(jobId)) {
+      ledger.explained(uid, await api.call<Node>({ path: `/api/v1/nodes/${nodeName}` }).catch(notFound));
     }
     return pods;
   };
@@ -77,7 +87,8 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   const end = async (pod: Pod): Promise<void> => {
     await write(pod, { [POD.deletedBy]: 'nerve' });
     const preconditions = { uid: pod.metadata.uid };
-    if (ownedByJob(pod) && pod.spec.nodeName !== undefined) {
+    // Also one that was never placed: its plain deletion would count against the Job.
+    if (ownedByJob(pod)) {
       const { name, namespace } = pod.metadata;
       const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions: { preconditions } };
       await api.call({ method: 'POST', path: `${pathOf(pod)}/eviction`, body }).catch(isKind('not-found', 'conflict'));
@@ -92,15 +103,19 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       await follow.synced();
       return ledger.jobs().flatMap((jobId) => ledger.attemptsOf(jobId));
     },
-    attemptsOf: async (jobId) => ledger.attemptsOf(jobId, await fresh(jobId)),
+    attemptsOf: async (jobId, within) => {
+      if (within !== undefined) ledger.bind(jobId, within);
+      return ledger.attemptsOf(jobId, await fresh(jobId));
+    },
     launch: async (ask) => {
       const { program } = ask.spec;
       if (program.kind !== 'pod') throw new NerveError('fatal', `Job ${ask.spec.id} is no pod: it cannot run in a cluster.`);
       const dialect = dialectOf(options.dialect, ledger.nodes());
+      ledger.bind(ask.spec.id, program.namespace);
       const pods = await fresh(ask.spec.id);
       const there = ledger.attemptsOf(ask.spec.id, pods).find((each) => each.attempt === ask.attempt);
       if (there !== undefined) return there;
-      const mine = pods.filter((pod) => pod.metadata.namespace === program.namespace && pod.metadata.deletionTimestamp === undefined);
+      const mine = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
       const gated = mine.findLast(isGated);
       if (gated !== undefined) return lift(options, gated, ask, program, dialect);
       if (program.owner === 'job') throw new NerveError('retryable', `The Job of ${ask.spec.id} has not made its next pod yet.`);

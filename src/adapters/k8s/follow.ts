@@ -50,6 +50,7 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
     path: '/api/v1/pods',
     query: `labelSelector=${encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}`)}`,
     slim: slimPod,
+    clock,
     log,
     changed: (pod, before) => {
       ledger.podChanged(pod);
@@ -67,6 +68,7 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
     path: '/api/v1/nodes',
     query: '',
     slim: slimNode,
+    clock,
     log,
     changed: (node, before) => {
       ledger.nodeChanged(node);

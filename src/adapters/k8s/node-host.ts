@@ -8,7 +8,7 @@ import { attemptName, jobIdOf, observePod } from '../../engine/pod/observe.ts';
 import { annotation, rfc3339 } from '../../engine/pod/read.ts';
 import { attemptAnnotations } from '../../engine/pod/written.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
-import type { HookTarget, HostedAttempt, Log, NodeHost } from '../../ports.ts';
+import type { Clock, HookTarget, HostedAttempt, Log, NodeHost } from '../../ports.ts';
 import type { Api } from './api.ts';
 import { Ledger } from './ledger.ts';
 import { createReader } from './reader.ts';
@@ -21,7 +21,7 @@ export interface KubernetesNodeHost extends NodeHost {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export function kubernetesNodeHost(api: Api, nodeName: string, log: Log): KubernetesNodeHost {
+export function kubernetesNodeHost(api: Api, nodeName: string, clock: Clock, log: Log): KubernetesNodeHost {
   const ledger = new Ledger();
   const labels = encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}`);
   const reader = createReader<Pod>({
@@ -29,10 +29,11 @@ export function kubernetesNodeHost(api: Api, nodeName: string, log: Log): Kubern
     path: '/api/v1/pods',
     query: `labelSelector=${labels}&fieldSelector=${encodeURIComponent(`spec.nodeName=${nodeName}`)}`,
     slim: slimPod,
+    clock,
     log,
     changed: (pod) => ledger.podChanged(pod),
     gone: (last) => {
-      ledger.podGone(last, 0);
+      ledger.podGone(last, clock.nowMs());
       ledger.forget(jobIdOf(last) ?? '');
     },
   });

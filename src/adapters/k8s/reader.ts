@@ -2,9 +2,8 @@
 // anything that may have lost an event (410, a broken stream, an outage) everything is listed again, and the difference is what is told.
 // `gone` is told with the last object that was seen, whether a watch or a list noticed.
 
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ObjectMeta } from '../../engine/pod/types.ts';
-import type { Log } from '../../ports.ts';
+import type { Clock, Log } from '../../ports.ts';
 import { type Api, statusOf } from './api.ts';
 
 const PAGE = 250;
@@ -13,6 +12,7 @@ const WATCH_SECONDS = 290;
 const IDLE_MS = 100_000;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
+const GOOD_WATCH_MS = 5000;
 
 export interface Kept {
   readonly metadata: ObjectMeta;
@@ -26,6 +26,7 @@ export interface ReaderOptions<T extends Kept> {
   readonly query: string;
   /** Keeps what is needed: the rest would be most of the memory. */
   readonly slim: (object: T) => T;
+  readonly clock: Clock;
   readonly log: Log;
   changed(object: T, before: T | null): void;
   gone(last: T): void;
@@ -55,7 +56,7 @@ interface WatchEvent<T> {
 class Stale extends Error {}
 
 export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<T> {
-  const { api, path, query, slim, log } = options;
+  const { api, path, query, slim, clock, log } = options;
   const objects = new Map<string, T>();
   let answeredAtMs = 0;
   const first = Promise.withResolvers<void>();
@@ -78,7 +79,7 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
     let token = '';
     for (;;) {
       const page = await api.call<Page<T>>({ path: `${path}?${join(query, `limit=${PAGE}`, token)}` });
-      answeredAtMs = Date.now();
+      answeredAtMs = clock.realNowMs();
       for (const item of page.items) {
         seen.add(item.metadata.uid ?? '');
         put(slim(item));
@@ -96,7 +97,7 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
     let version = from;
     let stale: string | null = null;
     const take = (text: string): void => {
-      answeredAtMs = Date.now();
+      answeredAtMs = clock.realNowMs();
       const event = JSON.parse(text) as WatchEvent<T>;
       if (event.type === 'ERROR') {
         stale = text.slice(0, 300);
@@ -119,18 +120,21 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
     run: async (signal) => {
       let pauseMs = FIRST_PAUSE_MS;
       while (!signal.aborted) {
+        let listedAtMs = Number.POSITIVE_INFINITY;
         try {
           let version = await list();
           first.resolve();
-          pauseMs = FIRST_PAUSE_MS;
+          listedAtMs = clock.realNowMs();
           while (!signal.aborted) version = await watch(version, signal);
         } catch (error) {
           if (signal.aborted) return;
           const gone = error instanceof Stale || statusOf(error) === 410;
           log[gone ? 'debug' : 'warn']({ path, error: error instanceof Error ? error.message : String(error) }, 'listing again');
+          // A watch that held for a while was a good one; one that fails at once must not become a storm of lists.
+          if (clock.realNowMs() - listedAtMs > GOOD_WATCH_MS) pauseMs = FIRST_PAUSE_MS;
           // Half of it by chance: all readers lose their server at the same moment.
-          await pause(gone ? 0 : pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
-          if (!gone) pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+          await clock.sleep(pauseMs * (0.5 + Math.random() / 2), signal);
+          pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
         }
       }
     },

@@ -15,7 +15,10 @@ const LATER = '2026-11-25T11:00:00Z';
 const notice = noticeText({ action: 'terminate', noticedAtMs: AT_MS, endsAtMs: AT_MS + 120_000 });
 const calm = node({ 'karpenter.sh/capacity-type': 'spot' });
 const noticed = node({ 'karpenter.sh/capacity-type': 'spot' }, { 'nerve.io/interruption': notice });
-const ended = (exitCode: number) => ({ phase: 'Failed', containerStatuses: [{ name: 'main', state: { terminated: { exitCode, finishedAt: LATER } } }] });
+const ended = (exitCode: number) => ({
+  phase: 'Failed',
+  containerStatuses: [{ name: 'main', state: { terminated: { exitCode, finishedAt: LATER } } }],
+});
 const disrupted = (reason: string) => [{ type: 'DisruptionTarget', status: 'True', reason }];
 const sealed = attemptAnnotations({ lastCheckpoint: { id: '7', step: 9, bytes: 1, durationMs: 1, sealedAtMs: AT_MS + 3_599_000, final: true } });
 
@@ -46,7 +49,12 @@ const attempt: AttemptState = {
 function see(row: Row) {
   const seen: Pod = pod({ ...row.pod, spec: { nodeName: 'n1', ...row.pod?.spec } });
   const around = row.node === undefined ? calm : row.node;
-  return observePod(seen, { jobId: 'j-abc', attempt: 1, node: around === null ? null : observeNode(around), goneAtMs: row.gone === true ? AT_MS + 3_600_000 : null });
+  return observePod(seen, {
+    jobId: 'j-abc',
+    attempt: 1,
+    node: around === null ? null : observeNode(around),
+    goneAtMs: row.gone === true ? AT_MS + 3_600_000 : null,
+  });
 }
 
 describe('who ended this pod', () => {
@@ -55,8 +63,26 @@ describe('who ended this pod', () => {
     ['it is pending', { pod: {} }, null],
     ['it succeeded', { pod: { status: { phase: 'Succeeded' } } }, 'succeeded'],
     ['it succeeded on a node with a notice', { pod: { status: { phase: 'Succeeded' } }, node: noticed }, 'succeeded'],
-    ['every container ended with 0 under restartPolicy Always', { pod: { spec: { restartPolicy: 'Always' }, status: { phase: 'Running', containerStatuses: [{ name: 'main', lastState: { terminated: { exitCode: 0, finishedAt: LATER } } }] } } }, 'succeeded'],
-    ['a container crashed under restartPolicy Always', { pod: { spec: { restartPolicy: 'Always' }, status: { phase: 'Running', containerStatuses: [{ name: 'main', lastState: { terminated: { exitCode: 1 } } }] } } }, null],
+    [
+      'every container ended with 0 under restartPolicy Always',
+      {
+        pod: {
+          spec: { restartPolicy: 'Always' },
+          status: { phase: 'Running', containerStatuses: [{ name: 'main', lastState: { terminated: { exitCode: 0, finishedAt: LATER } } }] },
+        },
+      },
+      'succeeded',
+    ],
+    [
+      'a container crashed under restartPolicy Always',
+      {
+        pod: {
+          spec: { restartPolicy: 'Always' },
+          status: { phase: 'Running', containerStatuses: [{ name: 'main', lastState: { terminated: { exitCode: 1 } } }] },
+        },
+      },
+      null,
+    ],
     ['it failed by itself', { pod: { status: ended(1) } }, 'failed'],
     ['evicted: EvictionByEvictionAPI', { pod: { status: { ...ended(143), conditions: disrupted('EvictionByEvictionAPI') } } }, 'interrupted'],
     ['node gone: DeletionByPodGC', { pod: { status: { ...ended(137), conditions: disrupted('DeletionByPodGC') } } }, 'interrupted'],
@@ -68,8 +94,16 @@ describe('who ended this pod', () => {
     ['ended with 143 without a seal', { pod: { status: ended(143) } }, 'failed'],
     ['deleted by a user while it ran', { pod: { metadata: { deletionTimestamp: LATER }, status: ended(143) } }, 'cancelled'],
     ['deleted by a user, and gone without a word', { pod: { status: { phase: 'Running' } }, gone: true }, 'cancelled'],
-    ['deleted by Nerve after it asked it to stop', { pod: { metadata: { deletionTimestamp: LATER, annotations: { [POD.deletedBy]: 'nerve' } }, status: ended(143) }, stopped: true }, 'stopped'],
-    ['deleted by Nerve, never placed', { pod: { metadata: { annotations: { [POD.deletedBy]: 'nerve' } }, spec: { nodeName: undefined as never } }, gone: true }, 'not-placed'],
+    [
+      'deleted by Nerve after it asked it to stop',
+      { pod: { metadata: { deletionTimestamp: LATER, annotations: { [POD.deletedBy]: 'nerve' } }, status: ended(143) }, stopped: true },
+      'stopped',
+    ],
+    [
+      'deleted by Nerve, never placed',
+      { pod: { metadata: { annotations: { [POD.deletedBy]: 'nerve' } }, spec: { nodeName: undefined as never } }, gone: true },
+      'not-placed',
+    ],
     ['deleted by a user before it was placed', { pod: { spec: { nodeName: undefined as never } }, gone: true }, 'cancelled'],
     ['gone with its node', { pod: { status: { phase: 'Running' } }, node: null, gone: true }, 'interrupted'],
   ])('%s', (_, row, cause) => {
@@ -80,10 +114,24 @@ describe('who ended this pod', () => {
 
 describe('an attempt as observed', () => {
   it('is where its node is, and before that where it was asked for', () => {
-    const asked = { attempt: 3, zone: 'eu-west-3c', instanceType: 'g6.xlarge', capacityType: 'spot' as const, priceUsdPerHour: 0.4, atMs: AT_MS + 60_000 };
+    const asked = {
+      attempt: 3,
+      zone: 'eu-west-3c',
+      instanceType: 'g6.xlarge',
+      capacityType: 'spot' as const,
+      priceUsdPerHour: 0.4,
+      atMs: AT_MS + 60_000,
+    };
     const metadata = { annotations: { [POD.launchedAs]: launchedAsText(asked) } };
     expect(see({ pod: { metadata } }).zone).toBe('eu-west-3a');
-    const waiting = see({ pod: { metadata, spec: { nodeName: undefined as never }, status: { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', lastTransitionTime: AT }] } }, node: null });
+    const waiting = see({
+      pod: {
+        metadata,
+        spec: { nodeName: undefined as never },
+        status: { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', lastTransitionTime: AT }] },
+      },
+      node: null,
+    });
     expect(waiting).toMatchObject({ zone: 'eu-west-3c', capacityType: 'spot', priceUsdPerHour: 0.4, placedAtMs: null });
     // Held before that: it is not unschedulable for longer than it was wanted.
     expect(waiting.unschedulableSinceMs).toBe(AT_MS + 60_000);

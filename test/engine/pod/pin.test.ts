@@ -135,7 +135,13 @@ describe('the next attempt of a bare pod', () => {
   const kept = pod({
     metadata: {
       labels: { team: 'vision' },
-      annotations: { [POD.deadline]: 'x', [POD.lastCheckpoint]: '{}', [POD.stopRequest]: 'move', [POD.ownAffinity]: JSON.stringify(own), mine: 'kept' },
+      annotations: {
+        [POD.deadline]: 'x',
+        [POD.lastCheckpoint]: '{}',
+        [POD.stopRequest]: 'move',
+        [POD.ownAffinity]: JSON.stringify(own),
+        mine: 'kept',
+      },
     },
     spec: {
       nodeName: 'n1',
@@ -144,7 +150,15 @@ describe('the next attempt of a bare pod', () => {
       schedulingGates: [{ name: 'nerve.io/hold' }],
       affinity: required({ matchExpressions: [isIn('pool', 'a'), isIn(ZONE, 'eu-west-3a')] }),
       containers: [
-        { name: 'main', image: 'train:1', env: [{ name: 'NERVE_JOB_ID', value: 'j-abc' }, { name: 'NERVE_HOOK_TOKEN', value: 'old' }, { name: 'MINE', value: '1' }] },
+        {
+          name: 'main',
+          image: 'train:1',
+          env: [
+            { name: 'NERVE_JOB_ID', value: 'j-abc' },
+            { name: 'NERVE_HOOK_TOKEN', value: 'old' },
+            { name: 'MINE', value: '1' },
+          ],
+        },
         { name: 'sidecar', image: 'proxy:1' },
       ],
     },
