@@ -20,6 +20,8 @@ export const POD = {
   checkpointUri: 'nerve.io/checkpoint-uri',
   volumes: 'nerve.io/volumes',
   capacityFallback: 'nerve.io/capacity-fallback',
+  /** The container that trains, where it is not the first one. */
+  container: 'nerve.io/container',
   /** `cancel` | `pause` | `resume` | `release`, or `deadline=<RFC 3339>`, with `#<nonce>` behind it: the worker takes each once. */
   request: 'nerve.io/request',
   /** A nonce: the agent takes it as a notice for this pod alone. `<nonce>` or `<nonce>,move`. */
@@ -27,6 +29,8 @@ export const POD = {
   // written by the webhook
   webhook: 'nerve.io/webhook',
   attempt: 'nerve.io/attempt',
+  /** Of a Job's pod template: why Nerve leaves its pods alone, as a sentence. A user may write it too. */
+  leave: 'nerve.io/leave',
   backoffLimit: 'nerve.io/backoff-limit',
   ignoresDisruption: 'nerve.io/ignores-disruption',
   // written by the worker
@@ -77,6 +81,7 @@ export const ENV = {
   attempt: 'NERVE_ATTEMPT',
   deadline: 'NERVE_DEADLINE',
   checkpointUri: 'NERVE_CHECKPOINT_URI',
+  hookHost: 'NERVE_HOOK_HOST',
   hookPort: 'NERVE_HOOK_PORT',
   hookToken: 'NERVE_HOOK_TOKEN',
   previousAttempt: 'NERVE_PREVIOUS_ATTEMPT',
