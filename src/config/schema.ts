@@ -5,6 +5,9 @@ import { z } from 'zod';
 
 const seconds = z.number().positive().finite();
 
+/** `key=value:Effect`, as kubectl writes it. */
+const taint = z.string().regex(/^[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/, 'a taint is key=value:NoSchedule');
+
 export const configSchema = z.strictObject({
   /** Where jobs run; null = a running `nerve up` of this user, else the current kube context. */
   target: z.enum(['local', 'cluster']).nullable().default(null),
@@ -40,6 +43,19 @@ export const configSchema = z.strictObject({
       minHoldSaving: z.number().min(0).max(1).default(0.03),
       /** A voluntary move must save at least this fraction of what remains. */
       minMoveSaving: z.number().min(0).max(1).default(0.15),
+    })
+    .prefault({}),
+  webhook: z
+    .strictObject({
+      /** Taints that keep spot nodes for those who ask for them: adopted pods tolerate them. */
+      spotTaints: z
+        .array(taint)
+        .default([
+          'eks.amazonaws.com/capacityType=SPOT:NoSchedule',
+          'karpenter.sh/capacity-type=spot:NoSchedule',
+          'node.kubernetes.io/lifecycle=spot:NoSchedule',
+          'cloud.google.com/gke-spot=true:NoSchedule',
+        ]),
     })
     .prefault({}),
 });
