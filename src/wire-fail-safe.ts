@@ -1,0 +1,70 @@
+// Which adapter fills which port for the programs that keep the client from being blocked: webhook, watchdog, uninstall hooks. They run as
+// pods with a service account of their own, and never with Redis.
+
+import { randomBytes } from 'node:crypto';
+import { openAccount } from './adapters/k8s/account.ts';
+import { gatesOf } from './adapters/k8s/gates.ts';
+import { predecessorWatch } from './adapters/k8s/predecessors.ts';
+import { workerBeats } from './adapters/k8s/worker-beats.ts';
+import { clockFrom } from './adapters/system/clock.ts';
+import { createLog } from './adapters/system/log.ts';
+import { inCluster, webhookPlace } from './config/in-cluster.ts';
+import { environment } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import type { Watched } from './watchdog/watch.ts';
+
+const WALL = { realMs: 0, virtualMs: 0, speed: 1 };
+/** A list of adopted pods is worth this wait before the first request; a cluster that does not answer is not. */
+const SYNC_LIMIT_MS = 5000;
+
+async function opened(name: string) {
+  const place = inCluster(environment());
+  const account = await openAccount({ server: place.server, folder: place.accountFolder });
+  const beats = workerBeats(account, { namespace: place.namespace, labelSelector: place.workerSelector });
+  return { account, beats, gates: gatesOf(account), clock: clockFrom(WALL), log: createLog(name) };
+}
+
+/** Serves until aborted. */
+export async function runWebhookPod(config: Config, version: string, signal: AbortSignal): Promise<void> {
+  const { host, port, tlsDir, workerAccount, jobNamespaces } = webhookPlace(environment());
+  const { account, beats, clock, log } = await opened('webhook');
+  const { runWebhook } = await import('./webhook/run.ts');
+  const predecessors = predecessorWatch(account, clock, log);
+  const synced = Promise.withResolvers<void>();
+  const watching = predecessors.run(signal, synced.resolve);
+  await Promise.race([synced.promise, clock.sleep(SYNC_LIMIT_MS, signal)]);
+  const installation = { version, workerAccount, jobNamespaces, spotTolerations: config.webhook.spotTaints.map(toleration) };
+  const newToken = (): string => randomBytes(24).toString('base64url');
+  await runWebhook({ beats, predecessors, newToken, clock, log }, { installation, host, port, tlsDir }, signal, () => undefined);
+  await watching;
+  account.close();
+}
+
+/** `key=value:Effect`; the schema has looked at it. */
+function toleration(taint: string): { readonly key: string; readonly operator: string; readonly value?: string; readonly effect: string } {
+  const [, key = '', value, effect = ''] = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(taint) ?? [];
+  return value === undefined ? { key, operator: 'Exists', effect } : { key, operator: 'Equal', value, effect };
+}
+
+/** One run of the watchdog. */
+export async function runWatchdogPod(signal: AbortSignal): Promise<Watched> {
+  const { account, ...ports } = await opened('watchdog');
+  const { watch } = await import('./watchdog/watch.ts');
+  const found = await watch(ports, signal);
+  ports.log.info({ ...found }, 'watched');
+  account.close();
+  return found;
+}
+
+/** The uninstall hooks. Never rejects: an uninstall must not fail. */
+export async function runUninstallHook(drain: boolean): Promise<void> {
+  const log = createLog('uninstall');
+  try {
+    const { account, ...ports } = await opened('uninstall');
+    const { releaseAll } = await import('./watchdog/uninstall.ts');
+    await releaseAll(ports, { drain });
+    account.close();
+  } catch (error) {
+    log.error({ err: error }, 'gates could not be opened; do it by hand: nerve release --all');
+  }
+}
