@@ -58,14 +58,14 @@ export const POD = {
   draining: 'nerve.io/draining',
 } as const;
 
-/** Annotations of a node, written by the agent. */
+/** Annotations of a node, written by the agent. @internal until the agent of a cluster is there */
 export const NODE = {
   interruption: 'nerve.io/interruption',
   rebalance: 'nerve.io/rebalance',
   cordonedBy: 'nerve.io/cordoned-by',
 } as const;
 
-/** Labels of others that are read, never re-invented. */
+/** Labels of others that are read, never re-invented. @internal until the cluster's adapter is there */
 export const LABELS = {
   zone: 'topology.kubernetes.io/zone',
   zoneId: 'topology.k8s.aws/zone-id',

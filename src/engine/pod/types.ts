@@ -88,6 +88,7 @@ export interface Pod {
   readonly status?: PodStatus;
 }
 
+/** @internal until the cluster's adapter is there */
 export interface Node {
   readonly metadata: ObjectMeta;
   readonly spec?: {
