@@ -8,7 +8,7 @@ import { predecessorWatch } from './adapters/k8s/predecessors.ts';
 import { workerBeats } from './adapters/k8s/worker-beats.ts';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
-import { inCluster, webhookPlace } from './config/in-cluster.ts';
+import { failSafePlace, webhookPlace } from './config/fail-safe.ts';
 import { environment } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Watched } from './watchdog/watch.ts';
@@ -18,7 +18,7 @@ const WALL = { realMs: 0, virtualMs: 0, speed: 1 };
 const SYNC_LIMIT_MS = 5000;
 
 async function opened(name: string) {
-  const place = inCluster(environment());
+  const place = failSafePlace(environment());
   const account = await openAccount({ server: place.server, folder: place.accountFolder });
   const beats = workerBeats(account, { namespace: place.namespace, labelSelector: place.workerSelector });
   return { account, beats, gates: gatesOf(account), clock: clockFrom(WALL), log: createLog(name) };

@@ -6,7 +6,7 @@ import type { Environment } from './load.ts';
 
 const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-export interface InCluster {
+export interface FailSafePlace {
   /** The API server. */
   readonly server: URL;
   /** `token` and `ca.crt`. */
@@ -17,11 +17,11 @@ export interface InCluster {
 }
 
 /** @throws NerveError `usage` naming the variable. */
-export function inCluster(env: Environment): InCluster {
+export function failSafePlace(env: Environment): FailSafePlace {
   const host = needed(env, 'KUBERNETES_SERVICE_HOST');
   return {
     server: new URL(`https://${host.includes(':') ? `[${host}]` : host}:${env['KUBERNETES_SERVICE_PORT'] ?? '443'}`),
-    accountFolder: env['NERVE_SERVICE_ACCOUNT_DIR'] ?? ACCOUNT_FOLDER,
+    accountFolder: env['NERVE_ACCOUNT_FOLDER'] ?? ACCOUNT_FOLDER,
     namespace: needed(env, 'NERVE_POD_NAMESPACE'),
     workerSelector: needed(env, 'NERVE_WORKER_SELECTOR'),
   };

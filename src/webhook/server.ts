@@ -15,6 +15,9 @@ import { reviewOf, uidOf, untouched, type Verdict } from './review.ts';
 const BODY_LIMIT_BYTES = 6 * 1024 * 1024;
 const REQUEST_LIMIT_MS = 5000;
 const KEEP_ALIVE_MS = 120_000;
+/** Under a stall each waiting request brings a connection of its own, and each of these memory and a handshake. One that is turned away at
+ * once costs its pod nothing; one that waits costs it two seconds, and those behind it too. */
+const MAX_CONNECTIONS = 200;
 
 export interface WebhookServer {
   readonly port: number;
@@ -69,6 +72,7 @@ export async function startServer({ host, port, certificate, answer, clock, log 
     }
   }
 
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('tlsClientError', (error) => log.debug({ err: error }, 'no TLS'));
   await listening(server, port, host);
   return {

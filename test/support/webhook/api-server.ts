@@ -1,8 +1,10 @@
-// The few answers of an API server that the fail-safe's adapters ask for, over plain HTTP on loopback: lists in pages, a watch, JSON and merge
+// The few answers of an API server that the fail-safe's adapters ask for, on loopback, over TLS where a certificate is given: lists in pages, a watch, JSON and merge
 // patches on pods. It refuses what the real one refuses: a wrong token, a patch whose test fails, an old page.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Certificate } from '../../../src/webhook/certificate.ts';
 
 type Json = Record<string, unknown>;
 export interface StoredPod extends Json {
@@ -30,15 +32,14 @@ export interface FakeApiServer {
   close(): Promise<void>;
 }
 
-export async function fakeApiServer(token: string): Promise<FakeApiServer> {
+export async function fakeApiServer(token: string, tls: Certificate | null = null): Promise<FakeApiServer> {
   const pods = new Map<string, StoredPod>();
   const requests: string[] = [];
   const watching = new Set<ServerResponse>();
   let expire = false;
 
-  const server = createServer((request, response) => {
-    void answer(request, response);
-  });
+  const listener = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response);
+  const server = tls === null ? createServer(listener) : createTlsServer(tls, listener);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://x');
@@ -98,7 +99,7 @@ export async function fakeApiServer(token: string): Promise<FakeApiServer> {
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+    url: new URL(`${tls === null ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`),
     pods,
     requests,
     event: (type, object) => {

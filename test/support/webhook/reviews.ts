@@ -123,7 +123,15 @@ export const pods = {
   'pod with a claim': pod(metadata(), spec({ volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }, TOKEN_VOLUME] })),
   'pod with an ephemeral volume': pod(
     metadata(),
-    spec({ volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: { spec: { accessModes: ['ReadWriteOnce'] } } } }, TOKEN_VOLUME] }),
+    spec({
+      volumes: [
+        {
+          name: 'scratch',
+          ephemeral: { volumeClaimTemplate: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } } },
+        },
+        TOKEN_VOLUME,
+      ],
+    }),
   ),
   'pod with a regional claim': pod(
     metadata({ annotations: { ...ASKED, 'nerve.io/volumes': 'regional' } }),
