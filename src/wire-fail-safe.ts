@@ -2,13 +2,14 @@
 // pods with a service account of their own, and never with Redis.
 
 import { randomBytes } from 'node:crypto';
-import { openAccount } from './adapters/k8s/account.ts';
+import { serviceAccountApi } from './adapters/k8s/api.ts';
 import { gatesOf } from './adapters/k8s/gates.ts';
 import { predecessorWatch } from './adapters/k8s/predecessors.ts';
 import { workerBeats } from './adapters/k8s/worker-beats.ts';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
-import { failSafePlace, webhookPlace } from './config/fail-safe.ts';
+import { webhookPlace, workerPlace } from './config/fail-safe.ts';
+import { inCluster } from './config/in-cluster.ts';
 import { environment } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import type { Watched } from './watchdog/watch.ts';
@@ -17,27 +18,25 @@ const WALL = { realMs: 0, virtualMs: 0, speed: 1 };
 /** A list of adopted pods is worth this wait before the first request; a cluster that does not answer is not. */
 const SYNC_LIMIT_MS = 5000;
 
-async function opened(name: string) {
-  const place = failSafePlace(environment());
-  const account = await openAccount({ server: place.server, folder: place.accountFolder });
-  const beats = workerBeats(account, { namespace: place.namespace, labelSelector: place.workerSelector });
-  return { account, beats, gates: gatesOf(account), clock: clockFrom(WALL), log: createLog(name) };
+function opened(name: string) {
+  const env = environment();
+  const api = serviceAccountApi(inCluster(env).account);
+  return { api, beats: workerBeats(api, workerPlace(env)), gates: gatesOf(api), clock: clockFrom(WALL), log: createLog(name) };
 }
 
 /** Serves until aborted. */
 export async function runWebhookPod(config: Config, version: string, signal: AbortSignal): Promise<void> {
   const { host, port, tlsDir, workerAccount, jobNamespaces } = webhookPlace(environment());
-  const { account, beats, clock, log } = await opened('webhook');
+  const { api, beats, clock, log } = opened('webhook');
   const { runWebhook } = await import('./webhook/run.ts');
-  const predecessors = predecessorWatch(account, clock, log);
-  const synced = Promise.withResolvers<void>();
-  const watching = predecessors.run(signal, synced.resolve);
-  await Promise.race([synced.promise, clock.sleep(SYNC_LIMIT_MS, signal)]);
+  const predecessors = predecessorWatch(api, clock, log);
+  const watching = predecessors.run(signal);
+  await Promise.race([predecessors.synced, clock.sleep(SYNC_LIMIT_MS, signal)]);
   const installation = { version, workerAccount, jobNamespaces, spotTolerations: config.webhook.spotTaints.map(toleration) };
   const newToken = (): string => randomBytes(24).toString('base64url');
   await runWebhook({ beats, predecessors, newToken, clock, log }, { installation, host, port, tlsDir }, signal, () => undefined);
   await watching;
-  account.close();
+  api.close();
 }
 
 /** `key=value:Effect`; the schema has looked at it. */
@@ -48,11 +47,11 @@ function toleration(taint: string): { readonly key: string; readonly operator: s
 
 /** One run of the watchdog. */
 export async function runWatchdogPod(signal: AbortSignal): Promise<Watched> {
-  const { account, ...ports } = await opened('watchdog');
+  const { api, ...ports } = opened('watchdog');
   const { watch } = await import('./watchdog/watch.ts');
   const found = await watch(ports, signal);
   ports.log.info({ ...found }, 'watched');
-  account.close();
+  api.close();
   return found;
 }
 
@@ -60,10 +59,10 @@ export async function runWatchdogPod(signal: AbortSignal): Promise<Watched> {
 export async function runUninstallHook(drain: boolean): Promise<void> {
   const log = createLog('uninstall');
   try {
-    const { account, ...ports } = await opened('uninstall');
+    const { api, ...ports } = opened('uninstall');
     const { releaseAll } = await import('./watchdog/uninstall.ts');
     await releaseAll(ports, { drain });
-    account.close();
+    api.close();
   } catch (error) {
     log.error({ err: error }, 'gates could not be opened; do it by hand: nerve release --all');
   }

@@ -1,30 +1,18 @@
-// What the chart tells the programs of the fail-safe in their environment: who they are and where. Everything that a person sets stands in
-// schema.ts; these are set by the chart alone.
+// What the chart tells the programs of the fail-safe in their environment, beside what in-cluster.ts reads for all.
 
 import { NerveError } from '../engine/errors.ts';
+import { inCluster } from './in-cluster.ts';
 import type { Environment } from './load.ts';
 
-const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
-
-export interface FailSafePlace {
-  /** The API server. */
-  readonly server: URL;
-  /** `token` and `ca.crt`. */
-  readonly accountFolder: string;
-  /** Nerve's own namespace. */
+/** The pods whose beat says that Nerve is alive. */
+export interface WorkerPlace {
   readonly namespace: string;
-  readonly workerSelector: string;
+  readonly labelSelector: string;
 }
 
 /** @throws NerveError `usage` naming the variable. */
-export function failSafePlace(env: Environment): FailSafePlace {
-  const host = needed(env, 'KUBERNETES_SERVICE_HOST');
-  return {
-    server: new URL(`https://${host.includes(':') ? `[${host}]` : host}:${env['KUBERNETES_SERVICE_PORT'] ?? '443'}`),
-    accountFolder: env['NERVE_ACCOUNT_FOLDER'] ?? ACCOUNT_FOLDER,
-    namespace: needed(env, 'NERVE_POD_NAMESPACE'),
-    workerSelector: needed(env, 'NERVE_WORKER_SELECTOR'),
-  };
+export function workerPlace(env: Environment): WorkerPlace {
+  return { namespace: ownNamespace(env), labelSelector: needed(env, 'NERVE_WORKER_SELECTOR') };
 }
 
 export interface WebhookPlace {
@@ -44,9 +32,15 @@ export function webhookPlace(env: Environment): WebhookPlace {
     host: env['NERVE_WEBHOOK_HOST'] ?? '::',
     port,
     tlsDir: needed(env, 'NERVE_TLS_DIR'),
-    workerAccount: `system:serviceaccount:${needed(env, 'NERVE_POD_NAMESPACE')}:${needed(env, 'NERVE_WORKER_ACCOUNT')}`,
+    workerAccount: `system:serviceaccount:${ownNamespace(env)}:${needed(env, 'NERVE_WORKER_ACCOUNT')}`,
     jobNamespaces: (env['NERVE_JOB_NAMESPACES'] ?? '').split(',').flatMap((name) => name.trim() || []),
   };
+}
+
+function ownNamespace(env: Environment): string {
+  const { podNamespace } = inCluster(env);
+  if (podNamespace === null || podNamespace === '') throw unfit('NERVE_POD_NAMESPACE', 'is not set');
+  return podNamespace;
 }
 
 function needed(env: Environment, name: string): string {

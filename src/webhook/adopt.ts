@@ -4,8 +4,9 @@
 // Surprises: environment and grace period can never be changed after creation, so everything that an attempt must know is given here.
 // And a pod may be a copy of an earlier one (`kubectl get -o yaml`, edited): what Nerve wrote on that one is taken off again.
 
-import { askedOf, noted, rfc3339 } from '../engine/pod/asked.ts';
+import { askedOf } from '../engine/pod/asked.ts';
 import { ENV, HOLD_GATE, HOOK_PORT, JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
+import { annotation, rfc3339 } from '../engine/pod/read.ts';
 import type { Container, EnvVar, Pod } from '../engine/pod/types.ts';
 import type { Predecessor } from '../ports.ts';
 import type { AdmissionContext, Toleration } from './context.ts';
@@ -32,7 +33,9 @@ const LATER: readonly string[] = [
   POD.resumed,
   POD.lastCheckpoint,
   POD.drillResult,
-  'nerve.io/launched-as',
+  POD.launchedAs,
+  POD.ownAffinity,
+  POD.finished,
 ];
 
 export interface Adopted {
@@ -102,7 +105,7 @@ interface Attempt {
 function attemptFor(pod: Pod, { uid, namespace }: { readonly uid: string; readonly namespace: string }, context: AdmissionContext): Attempt {
   const jobId = jobIdFor(pod, uid);
   const { deadlineMs } = askedOf(pod);
-  const uri = noted(pod, POD.checkpointUri) ?? valueIn(trainer(pod), ENV.checkpointUri);
+  const uri = annotation(pod, POD.checkpointUri) ?? valueIn(trainer(pod), ENV.checkpointUri);
   const before = ownWork(pod, jobId);
   if (before !== null) return { jobId, deadlineMs, checkpointUri: uri, ...before };
   const predecessor = jobOwner(pod) === null ? null : context.predecessors.of(namespace, jobId);
@@ -146,7 +149,7 @@ function equipped(pod: Pod, attempt: Attempt): Pod {
 /** One container trains: the hook has one port. A mesh that puts its proxy first says which container is the pod's own. */
 function trainer(pod: Pod): Container | undefined {
   const { containers } = pod.spec;
-  const names = [noted(pod, POD.container), noted(pod, 'kubectl.kubernetes.io/default-container')];
+  const names = [annotation(pod, POD.container), annotation(pod, 'kubectl.kubernetes.io/default-container')];
   return names.flatMap((name) => containers.find((c) => c.name === name) ?? [])[0] ?? containers[0];
 }
 

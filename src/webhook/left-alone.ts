@@ -1,8 +1,9 @@
 // The pods that Nerve leaves alone. Each reason is one predicate that answers a sentence or null; the first that speaks decides
 // (DESIGN section 5, the table).
 
-import { askedOf, noted } from '../engine/pod/asked.ts';
+import { askedOf } from '../engine/pod/asked.ts';
 import { POD } from '../engine/pod/names.ts';
+import { annotation } from '../engine/pod/read.ts';
 import type { Pod } from '../engine/pod/types.ts';
 import type { AdmissionContext } from './context.ts';
 import { completionIndex, isJob, jobIdFor, jobOwner } from './job-id.ts';
@@ -40,11 +41,11 @@ const queued: Reason = ({ metadata, spec }) => {
   return names.some((name) => name.startsWith(KUEUE)) ? 'left alone, because Kueue decides when it starts.' : null;
 };
 
-const told: Reason = (pod) => noted(pod, POD.leave);
+const told: Reason = (pod) => annotation(pod, POD.leave);
 
 /** Whether a claim follows its pod to another zone cannot be seen without a right to look at volumes. */
 const volumes: Reason = (pod) => {
-  if (noted(pod, POD.volumes) === 'regional') return null;
+  if (annotation(pod, POD.volumes) === 'regional') return null;
   const volume = pod.spec.volumes?.find((v) => v['persistentVolumeClaim'] || v['ephemeral']);
   return volume === undefined
     ? null
@@ -58,7 +59,7 @@ const deadline: Reason = (pod) => {
 
 /** Jobs that are older than the webhook carry no word about it; two living pods of one "job" say it too. */
 const parallel: Reason = (pod, namespace, context) => {
-  if (jobOwner(pod) === null || completionIndex(pod) !== null || noted(pod, POD.backoffLimit) !== null) return null;
+  if (jobOwner(pod) === null || completionIndex(pod) !== null || annotation(pod, POD.backoffLimit) !== null) return null;
   return context.predecessors.sibling(namespace, jobIdFor(pod, '')) ? PARALLEL : null;
 };
 

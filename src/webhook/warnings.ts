@@ -1,7 +1,8 @@
 // What whoever creates an adopted pod should know. kubectl shows each as one line, so each is one sentence.
 
-import { askedOf, noted } from '../engine/pod/asked.ts';
+import { askedOf } from '../engine/pod/asked.ts';
 import { ENV, POD } from '../engine/pod/names.ts';
+import { annotation } from '../engine/pod/read.ts';
 import type { Pod } from '../engine/pod/types.ts';
 import type { AdmissionContext } from './context.ts';
 import { jobOwner } from './job-id.ts';
@@ -30,11 +31,11 @@ const duration: Warning = (pod) => {
 
 const past: Warning = (pod, _namespace, { nowMs }) => {
   const { deadlineMs } = askedOf(pod);
-  return deadlineMs === null || deadlineMs > nowMs ? null : `its deadline ${noted(pod, POD.deadline)} has passed: it starts at once, and late.`;
+  return deadlineMs === null || deadlineMs > nowMs ? null : `its deadline ${annotation(pod, POD.deadline)} has passed: it starts at once, and late.`;
 };
 
 const place: Warning = (pod) =>
-  noted(pod, POD.checkpointUri) !== null || pod.spec.containers.some(({ env }) => env?.some(({ name }) => name === ENV.checkpointUri))
+  annotation(pod, POD.checkpointUri) !== null || pod.spec.containers.some(({ env }) => env?.some(({ name }) => name === ENV.checkpointUri))
     ? null
     : `without ${POD.checkpointUri} (s3://bucket/prefix) no progress survives a move.`;
 

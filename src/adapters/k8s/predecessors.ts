@@ -1,116 +1,94 @@
-// The webhook's watch: adopted pods of Jobs that have not ended, so that a re-created pod is told which attempt still saves. Keeps six
-// fields a pod. A watch that breaks begins again with a list; what is remembered meanwhile stays, since an old attempt does no harm.
+// The webhook's watch: adopted pods of Jobs that have not ended, so that a re-created pod is told which attempt still saves.
 
-import type { IncomingMessage } from 'node:http';
-import { ASYNC_TIER, HOLD_GATE, JOB_ID_LABEL, POD, TIER_LABEL } from '../../engine/pod/names.ts';
+import { ASYNC_TIER, JOB_ID_LABEL, POD, TIER_LABEL } from '../../engine/pod/names.ts';
+import { isGated, jobIdOf } from '../../engine/pod/observe.ts';
+import { annotation, instant } from '../../engine/pod/read.ts';
 import type { Pod } from '../../engine/pod/types.ts';
 import type { Clock, Log, Predecessors } from '../../ports.ts';
-import { type Account, refusal } from './account.ts';
-import { listPods } from './list-pods.ts';
+import type { Api } from './api.ts';
+import { createReader } from './reader.ts';
 
-const PODS = '/api/v1/pods';
-const SELECTOR = { labelSelector: `${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}` };
-const WATCH_SECONDS = 300;
-/** Bookmarks come every minute; a watch that is silent for longer is dead. */
-const SILENCE_MS = 90_000;
-const BREATH_MS = 1000;
-
-interface Known {
-  readonly uid: string;
-  readonly job: string;
-  readonly attempt: number;
-  readonly graceMs: number;
-  /** Epoch ms; null: nobody has asked it to end. */
-  readonly endsAtMs: number | null;
-  /** Something of it may run. */
-  readonly started: boolean;
-}
+const DEFAULT_GRACE_SECONDS = 30;
 
 export interface PredecessorWatch extends Predecessors {
-  /** Watches until aborted. `synced` is called after the first list. */
-  run(signal: AbortSignal, synced: () => void): Promise<void>;
+  /** Resolves when everything was listed once. */
+  readonly synced: Promise<void>;
+  run(signal: AbortSignal): Promise<void>;
 }
 
-export function predecessorWatch(account: Account, clock: Clock, log: Log): PredecessorWatch {
-  let known = new Map<string, Known>();
+export function predecessorWatch(api: Api, clock: Pick<Clock, 'realNowMs'>, log: Log): PredecessorWatch {
+  const selector = encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}`);
+  const ofJob = new Map<string, Map<string, Pod>>();
 
-  const ofJob = (namespace: string, jobId: string): readonly Known[] => [...known.values()].filter(({ job }) => job === `${namespace}/${jobId}`);
-
-  function take(pod: Pod): void {
-    const seen = livingPod(pod);
-    if (seen === null) known.delete(pod.metadata.uid ?? '');
-    else known.set(seen.uid, seen);
-  }
-
-  async function follow(version: string, signal: AbortSignal): Promise<void> {
-    const search = new URLSearchParams({
-      ...SELECTOR,
-      watch: 'true',
-      allowWatchBookmarks: 'true',
-      timeoutSeconds: String(WATCH_SECONDS),
-      resourceVersion: version,
-    });
-    const response = await account.open(`${PODS}?${search.toString()}`, signal);
-    if (response.statusCode !== 200) {
-      response.resume();
-      throw refusal({ status: response.statusCode ?? 0, body: null }, PODS);
-    }
-    response.socket.setTimeout(SILENCE_MS, () => response.destroy(new Error('silent for too long')));
-    for await (const line of lines(response)) {
-      const { type, object } = JSON.parse(line) as { readonly type: string; readonly object: Pod };
-      if (type === 'ERROR') return;
-      if (type === 'DELETED') known.delete(object.metadata.uid ?? '');
-      else if (type !== 'BOOKMARK') take(object);
-    }
-  }
+  const forget = (pod: Pod): void => {
+    const key = keyOf(pod);
+    const pods = ofJob.get(key);
+    pods?.delete(pod.metadata.uid ?? '');
+    if (pods?.size === 0) ofJob.delete(key);
+  };
+  const reader = createReader<Pod>({
+    api,
+    path: '/api/v1/pods',
+    query: `labelSelector=${selector}`,
+    slim,
+    log,
+    changed: (pod, before) => {
+      if (before !== null) forget(before);
+      if (!mayRun(pod)) return;
+      const key = keyOf(pod);
+      ofJob.set(key, (ofJob.get(key) ?? new Map<string, Pod>()).set(pod.metadata.uid ?? '', pod));
+    },
+    gone: forget,
+  });
+  const living = (namespace: string, jobId: string): readonly Pod[] => [...(ofJob.get(`${namespace}/${jobId}`)?.values() ?? [])];
 
   return {
+    synced: reader.synced,
+    run: (signal) => reader.run(signal),
     of: (namespace, jobId) => {
-      const started = ofJob(namespace, jobId).filter((pod) => pod.started);
-      const newest = started.toSorted((a, b) => b.attempt - a.attempt)[0];
-      return newest === undefined ? null : { attempt: newest.attempt, endsAtMs: newest.endsAtMs ?? clock.realNowMs() + newest.graceMs };
+      const started = living(namespace, jobId).filter((pod) => pod.spec.nodeName !== undefined && !isGated(pod));
+      const [newest] = started.toSorted((a, b) => attemptOf(b) - attemptOf(a));
+      if (newest === undefined) return null;
+      const graceMs = (newest.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
+      return { attempt: attemptOf(newest), endsAtMs: instant(newest.metadata.deletionTimestamp) ?? clock.realNowMs() + graceMs };
     },
-    sibling: (namespace, jobId) => ofJob(namespace, jobId).some(({ endsAtMs }) => endsAtMs === null),
-    run: async (signal, synced) => {
-      while (!signal.aborted) {
-        try {
-          const { items, version } = await listPods(account, PODS, SELECTOR, livingPod);
-          known = new Map(items.map((pod) => [pod.uid, pod]));
-          synced();
-          await follow(version, signal);
-        } catch (error) {
-          if (!signal.aborted) log.warn({ err: error }, 'the watch of pods broke; it begins again');
-        }
-        await clock.sleep(BREATH_MS, signal);
-      }
-    },
+    sibling: (namespace, jobId) => living(namespace, jobId).some(({ metadata }) => metadata.deletionTimestamp === undefined),
   };
 }
 
-/** Null: no attempt of a Job's, or ended. */
-function livingPod({ metadata, spec, status }: Pod): Known | null {
-  const attempt = Number(metadata.annotations?.[POD.attempt]);
-  const jobId = metadata.labels?.[JOB_ID_LABEL];
-  const ofJob = metadata.ownerReferences?.some(({ kind }) => kind === 'Job') ?? false;
-  if (!ofJob || jobId === undefined || !Number.isSafeInteger(attempt) || attempt < 1) return null;
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return null;
-  const endsAtMs = metadata.deletionTimestamp === undefined ? null : Date.parse(metadata.deletionTimestamp);
+const keyOf = (pod: Pod): string => `${pod.metadata.namespace ?? ''}/${jobIdOf(pod) ?? ''}`;
+
+const attemptOf = (pod: Pod): number => Number(annotation(pod, POD.attempt));
+
+/** An attempt of a Job's that has not ended. */
+function mayRun(pod: Pod): boolean {
+  const attempt = attemptOf(pod);
+  const ofAJob = pod.metadata.ownerReferences?.some(({ kind }) => kind === 'Job') ?? false;
+  return ofAJob && Number.isSafeInteger(attempt) && attempt >= 1 && pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
+}
+
+/** What is asked above, and no more: the webhook knows every adopted pod. */
+function slim({ metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, deletionTimestamp, labels, annotations, ownerReferences } = metadata;
+  const jobId = labels?.[JOB_ID_LABEL];
+  const attempt = annotations?.[POD.attempt];
   return {
-    uid: metadata.uid ?? '',
-    job: `${metadata.namespace ?? ''}/${jobId}`,
-    attempt,
-    graceMs: (spec.terminationGracePeriodSeconds ?? 30) * 1000,
-    endsAtMs,
-    started: Boolean(spec.nodeName) && !(spec.schedulingGates?.some(({ name }) => name === HOLD_GATE) ?? false),
+    metadata: {
+      ...(name === undefined ? {} : { name }),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+      labels: jobId === undefined ? {} : { [JOB_ID_LABEL]: jobId },
+      annotations: attempt === undefined ? {} : { [POD.attempt]: attempt },
+    },
+    spec: {
+      containers: [],
+      ...(spec.nodeName === undefined ? {} : { nodeName: spec.nodeName }),
+      ...(spec.schedulingGates === undefined ? {} : { schedulingGates: spec.schedulingGates }),
+      ...(spec.terminationGracePeriodSeconds === undefined ? {} : { terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds }),
+    },
+    ...(status?.phase === undefined ? {} : { status: { phase: status.phase } }),
   };
-}
-
-async function* lines(response: IncomingMessage): AsyncGenerator<string> {
-  let rest = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response as AsyncIterable<string>) {
-    const parts = `${rest}${chunk}`.split('\n');
-    rest = parts.pop() ?? '';
-    yield* parts.filter((line) => line !== '');
-  }
 }

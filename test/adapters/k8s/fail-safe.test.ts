@@ -2,27 +2,32 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Account, openAccount } from '../../../src/adapters/k8s/account.ts';
+import { type Api, serviceAccountApi } from '../../../src/adapters/k8s/api.ts';
 import { gatesOf } from '../../../src/adapters/k8s/gates.ts';
 import { predecessorWatch } from '../../../src/adapters/k8s/predecessors.ts';
 import { workerBeats } from '../../../src/adapters/k8s/worker-beats.ts';
 import { quiet, wallClock } from '../../support/clock.ts';
+import { selfSigned } from '../../support/webhook/certificate.ts';
 import { type FakeApiServer, fakeApiServer, type StoredPod } from '../../support/webhook/api-server.ts';
 
-let api: FakeApiServer;
-let account: Account;
+let server: FakeApiServer;
+let api: Api;
 let folder: string;
+const certificate = selfSigned();
+
+const connected = (): Api => serviceAccountApi({ host: server.url.hostname, port: Number(server.url.port), folder });
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'nerve-account-'));
   writeFileSync(join(folder, 'token'), 'secret\n');
-  api = await fakeApiServer('secret');
-  account = await openAccount({ server: api.url, folder });
+  writeFileSync(join(folder, 'ca.crt'), certificate.cert);
+  server = await fakeApiServer('secret', certificate);
+  api = connected();
 });
 
 afterEach(async () => {
-  account.close();
-  await api.close();
+  api.close();
+  await server.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -31,7 +36,7 @@ function store(
   { namespace = 'default', spec = {}, ...metadata }: Record<string, unknown> & { spec?: StoredPod['spec'] } = {},
 ): StoredPod {
   const pod = { metadata: { name, namespace: String(namespace), uid: `uid-${name}`, ...metadata }, spec, status: { phase: 'Pending' } };
-  api.pods.set(`${String(namespace)}/${name}`, pod);
+  server.pods.set(`${String(namespace)}/${name}`, pod);
   return pod;
 }
 
@@ -39,7 +44,7 @@ const held = (...before: readonly string[]) => ({ schedulingGates: [...before, '
 
 /** Lists, lets something happen, and opens the one that was seen. */
 async function openedAfter(happens: () => unknown): Promise<string> {
-  const gates = gatesOf(account);
+  const gates = gatesOf(api);
   const [seen] = await gates.gated();
   if (seen === undefined) throw new Error('no gated pod');
   happens();
@@ -50,16 +55,16 @@ describe('gates', () => {
   it('are found over many pages and in every namespace, whatever labels their pods have', async () => {
     for (let i = 0; i < 600; i++)
       store(`p${i}`, { namespace: `team-${i % 3}`, spec: i % 2 === 0 ? held() : { schedulingGates: [{ name: 'other' }] } });
-    const gated = await gatesOf(account).gated();
+    const gated = await gatesOf(api).gated();
     expect(gated).toHaveLength(300);
-    expect(api.requests).toHaveLength(3);
-    expect(api.requests[0]).toContain('fieldSelector=status.phase%3DPending');
+    expect(server.requests).toHaveLength(3);
+    expect(server.requests[0]).toContain('fieldSelector=status.phase%3DPending');
   });
 
   it('are listed anew when a page has become too old', async () => {
     for (let i = 0; i < 300; i++) store(`p${i}`, { spec: held() });
-    api.expireNextPage();
-    expect(await gatesOf(account).gated()).toHaveLength(300);
+    server.expireNextPage();
+    expect(await gatesOf(api).gated()).toHaveLength(300);
   });
 
   it('are opened without touching those of others', async () => {
@@ -77,12 +82,12 @@ describe('gates', () => {
 
   it('of pods that are gone count as opened', async () => {
     store('a', { spec: held() });
-    expect(await openedAfter(() => api.pods.clear())).toBe('opened');
+    expect(await openedAfter(() => server.pods.clear())).toBe('opened');
   });
 
   it('are an error where the right to list them is missing', async () => {
     writeFileSync(join(folder, 'token'), 'wrong');
-    await expect(gatesOf(await openAccount({ server: api.url, folder })).gated()).rejects.toThrow('401');
+    await expect(gatesOf(connected()).gated()).rejects.toThrow('401');
   });
 });
 
@@ -92,14 +97,14 @@ describe('the beat', () => {
     store('w1', { ...worker, annotations: { 'nerve.io/beat': '41' } });
     store('w2', worker);
     store('impostor', { ...worker, namespace: 'default', annotations: { 'nerve.io/beat': '1' } });
-    const beats = workerBeats(account, { namespace: 'nerve', labelSelector: 'app=worker' });
+    const beats = workerBeats(api, { namespace: 'nerve', labelSelector: 'app=worker' });
     expect(await beats.read()).toEqual([
       { uid: 'uid-w1', beat: '41', draining: false },
       { uid: 'uid-w2', beat: null, draining: false },
     ]);
     await beats.markDraining();
     expect((await beats.read()).every(({ draining }) => draining)).toBe(true);
-    expect(api.pods.get('default/impostor')?.metadata.annotations).toEqual({ 'nerve.io/beat': '1' });
+    expect(server.pods.get('default/impostor')?.metadata.annotations).toEqual({ 'nerve.io/beat': '1' });
   });
 });
 
@@ -115,11 +120,10 @@ describe('the watch of attempts', () => {
 
   async function watched() {
     const stop = new AbortController();
-    const watch = predecessorWatch(account, wallClock, quiet);
-    const synced = Promise.withResolvers<void>();
-    const done = watch.run(stop.signal, synced.resolve);
-    await synced.promise;
-    await vi.waitFor(() => expect(api.watches()).toBe(1));
+    const watch = predecessorWatch(api, wallClock, quiet);
+    const done = watch.run(stop.signal);
+    await watch.synced;
+    await vi.waitFor(() => expect(server.watches()).toBe(1));
     return {
       watch,
       end: async () => {
@@ -141,7 +145,7 @@ describe('the watch of attempts', () => {
 
   it('takes no gated, ended or bare pod for an attempt that still saves', async () => {
     attempt('gated', 100, { spec: held() });
-    api.pods.set('default/ended', { ...attempt('ended', 200), status: { phase: 'Failed' } });
+    server.pods.set('default/ended', { ...attempt('ended', 200), status: { phase: 'Failed' } });
     attempt('bare', 300, { ownerReferences: [] });
     const { watch, end } = await watched();
     expect(watch.of('default', 'j-1')).toBeNull();
@@ -151,31 +155,17 @@ describe('the watch of attempts', () => {
 
   it('follows what happens, and begins again when the watch breaks', async () => {
     const { watch, end } = await watched();
-    api.event('ADDED', attempt('a', 100));
-    api.event('BOOKMARK', { metadata: { resourceVersion: '101' } });
+    server.event('ADDED', attempt('a', 100));
+    server.event('BOOKMARK', { metadata: { resourceVersion: '101' } });
     await vi.waitFor(() => expect(watch.of('default', 'j-1')?.attempt).toBe(100));
-    api.event('DELETED', api.pods.get('default/a'));
+    server.event('DELETED', server.pods.get('default/a'));
     await vi.waitFor(() => expect(watch.of('default', 'j-1')).toBeNull());
     attempt('b', 200);
-    api.breakWatches();
+    server.breakWatches();
     await vi.waitFor(() => expect(watch.of('default', 'j-1')?.attempt).toBe(200), { timeout: 5000 });
-    api.event('ERROR', { code: 410, message: 'too old' });
-    await vi.waitFor(() => expect(api.requests.filter((line) => !line.includes('watch=true'))).toHaveLength(3), { timeout: 5000 });
+    await vi.waitFor(() => expect(server.watches()).toBe(1));
+    server.event('ERROR', { code: 410, message: 'too old' });
+    await vi.waitFor(() => expect(server.requests.filter((line) => !line.includes('watch=true'))).toHaveLength(3), { timeout: 5000 });
     await end();
   });
-});
-
-it('reads a token that the kubelet has replaced', async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
-  try {
-    const late = await openAccount({ server: api.url, folder });
-    expect((await late.ask({ method: 'GET', path: '/api/v1/pods' })).status).toBe(200);
-    writeFileSync(join(folder, 'token'), 'expired');
-    expect((await late.ask({ method: 'GET', path: '/api/v1/pods' })).status).toBe(200);
-    vi.advanceTimersByTime(61_000);
-    expect((await late.ask({ method: 'GET', path: '/api/v1/pods' })).status).toBe(401);
-    late.close();
-  } finally {
-    vi.useRealTimers();
-  }
 });

@@ -1,8 +1,8 @@
-// The few answers of an API server that the fail-safe's adapters ask for, on loopback, over TLS where a certificate is given: lists in pages, a watch, JSON and merge
+// The few answers of an API server that the fail-safe's adapters ask for, over TLS on loopback: lists in pages, a watch, JSON and merge
 // patches on pods. It refuses what the real one refuses: a wrong token, a patch whose test fails, an old page.
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Certificate } from '../../../src/webhook/certificate.ts';
 
@@ -32,14 +32,13 @@ export interface FakeApiServer {
   close(): Promise<void>;
 }
 
-export async function fakeApiServer(token: string, tls: Certificate | null = null): Promise<FakeApiServer> {
+export async function fakeApiServer(token: string, tls: Certificate): Promise<FakeApiServer> {
   const pods = new Map<string, StoredPod>();
   const requests: string[] = [];
   const watching = new Set<ServerResponse>();
   let expire = false;
 
-  const listener = (request: IncomingMessage, response: ServerResponse): void => void answer(request, response);
-  const server = tls === null ? createServer(listener) : createTlsServer(tls, listener);
+  const server = createServer(tls, (request, response) => void answer(request, response));
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://x');
@@ -99,11 +98,14 @@ export async function fakeApiServer(token: string, tls: Certificate | null = nul
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: new URL(`${tls === null ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`),
+    url: new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}`),
     pods,
     requests,
     event: (type, object) => {
-      for (const response of watching) response.write(`${JSON.stringify({ type, object })}\n`);
+      for (const response of watching) {
+        response.write(`${JSON.stringify({ type, object })}\n`);
+        if (type === 'ERROR') response.end();
+      }
     },
     watches: () => watching.size,
     breakWatches: () => {
