@@ -3,7 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { createServer, request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Pod } from '../../src/engine/pod/types.ts';
@@ -15,6 +16,7 @@ import { podOfKind, podKinds, type PodKind } from '../support/webhook/reviews.ts
 const NERVE = 'nerve';
 const WORKER_LABELS = { 'app.kubernetes.io/name': 'nerve-agent', 'app.kubernetes.io/component': 'worker' };
 const skipped = await whyNoCluster();
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 300_000 });
 
 /** As the chart binds them. */
 const RIGHTS = {
@@ -44,7 +46,7 @@ beforeAll(async () => {
   [webhookPort = 0] = await freePorts(1);
   await register();
   await startWebhook();
-}, 300_000);
+});
 
 afterAll(async () => {
   for (const child of started) child.kill('SIGKILL');
@@ -186,6 +188,53 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
+/** Comes after ours in the alphabet, and changes the pod: the API server then calls ours again. */
+async function otherWebhook(): Promise<{ calls(): number; close(): Promise<void> }> {
+  let calls = 0;
+  const server = createServer(certificate, async (incoming, response) => {
+    calls += 1;
+    let text = '';
+    for await (const chunk of incoming as AsyncIterable<Buffer>) text += chunk.toString();
+    const { uid } = (JSON.parse(text) as { request: { uid: string } }).request;
+    const patch = Buffer.from(JSON.stringify([{ op: 'add', path: '/metadata/annotations/test~1other', value: 'was here' }])).toString('base64');
+    const answer = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: { uid, allowed: true, patchType: 'JSONPatch', patch } };
+    response.end(JSON.stringify(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  await plane.admin.call('POST', path, {
+    metadata: { name: 'zz-other' },
+    webhooks: [
+      {
+        name: 'other.test.io',
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        failurePolicy: 'Fail',
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] }],
+        objectSelector: { matchLabels: { 'test/other': 'yes' } },
+        clientConfig: { url, caBundle: Buffer.from(certificate.cert).toString('base64') },
+      },
+    ],
+  });
+  // A new registration is taken up within a second or so.
+  await vi.waitFor(
+    async () => {
+      await create(simplePod({ 'nerve.io/tier': 'async', 'test/other': 'yes' }), '?dryRun=All');
+      expect(calls).toBeGreaterThan(0);
+    },
+    { timeout: 20_000, interval: 300 },
+  );
+  return {
+    calls: () => calls,
+    close: async () => {
+      await plane.admin.call('DELETE', `${path}/zz-other`);
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
 describe.skipIf(skipped !== null)(`the fail-safe on a real control plane${skipped === null ? '' : ` (skipped: ${skipped})`}`, () => {
   it('holds nothing before the first beat, and holds after it', async () => {
     expect(isHeld(await create(simplePod()))).toBe(false);
@@ -269,6 +318,18 @@ describe.skipIf(skipped !== null)(`the fail-safe on a real control plane${skippe
     expect(environment(second)['NERVE_PREVIOUS_ATTEMPT']).toBe(environment(first)['NERVE_ATTEMPT']);
     const ends = (await plane.admin.call<Pod>('GET', path)).metadata.deletionTimestamp ?? '';
     expect(Date.parse(String(environment(second)['NERVE_WAIT_SEALED_UNTIL']))).toBe(Date.parse(ends) + 5000);
+  });
+
+  it('gives a pod one whole identity when it is called again, because another webhook has changed the pod', async () => {
+    const other = await otherWebhook();
+    const pod = await create(simplePod({ 'nerve.io/tier': 'async', 'test/other': 'yes' }), '?dryRun=All');
+    await other.close();
+    expect(other.calls()).toBeGreaterThan(0);
+    expect(pod.metadata.annotations).toMatchObject({ 'test/other': 'was here' });
+    expect(pod.spec.schedulingGates).toEqual([{ name: 'nerve.io/hold' }]);
+    const names = (pod.spec.containers[0]?.env ?? []).map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(environment(pod)['NERVE_JOB_ID']).toBe(pod.metadata.labels?.['nerve.io/job-id']);
   });
 
   it('leaves the pods of a parallel Job without index alone', async () => {

@@ -17,7 +17,8 @@ export interface ReviewClient {
 }
 
 export function reviewClient(port: number, ca: string | readonly string[], keepAlive = true): ReviewClient {
-  const agent = new Agent({ keepAlive, ca: [ca].flat() });
+  // 25 idle ones and two seconds: the API server's own limits.
+  const agent = new Agent({ keepAlive, maxFreeSockets: 25, ca: [ca].flat() });
   const send = (method: string, path: string, body: string | null): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const sent = request(
@@ -43,6 +44,8 @@ export function reviewClient(port: number, ca: string | readonly string[], keepA
         },
       );
       sent.on('error', reject);
+      const limit = setTimeout(() => sent.destroy(new Error('no answer within 2 s')), 2000);
+      sent.on('close', () => clearTimeout(limit));
       sent.end(body ?? undefined);
     });
   return { post: (path, body) => send('POST', path, body), get: (path) => send('GET', path, null), close: () => agent.destroy() };
