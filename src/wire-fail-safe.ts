@@ -28,21 +28,15 @@ function opened(name: string) {
 export async function runWebhookPod(config: Config, version: string, signal: AbortSignal): Promise<void> {
   const { host, port, tlsDir, workerAccount, jobNamespaces } = webhookPlace(environment());
   const { api, beats, clock, log } = opened('webhook');
-  const { runWebhook } = await import('./webhook/run.ts');
+  const [{ runWebhook }, { tolerationOf }] = await Promise.all([import('./webhook/run.ts'), import('./webhook/context.ts')]);
   const predecessors = predecessorWatch(api, clock, log);
   const watching = predecessors.run(signal);
   await Promise.race([predecessors.synced, clock.sleep(SYNC_LIMIT_MS, signal)]);
-  const installation = { version, workerAccount, jobNamespaces, spotTolerations: config.webhook.spotTaints.map(toleration) };
+  const installation = { version, workerAccount, jobNamespaces, spotTolerations: config.webhook.spotTaints.map(tolerationOf) };
   const newToken = (): string => randomBytes(24).toString('base64url');
   await runWebhook({ beats, predecessors, newToken, clock, log }, { installation, host, port, tlsDir }, signal, () => undefined);
   await watching;
   api.close();
-}
-
-/** `key=value:Effect`; the schema has looked at it. */
-function toleration(taint: string): { readonly key: string; readonly operator: string; readonly value?: string; readonly effect: string } {
-  const [, key = '', value, effect = ''] = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(taint) ?? [];
-  return value === undefined ? { key, operator: 'Exists', effect } : { key, operator: 'Equal', value, effect };
 }
 
 /** One run of the watchdog. */

@@ -28,3 +28,9 @@ export interface AdmissionContext {
   /** A new secret for one attempt's hook. */
   readonly newToken: () => string;
 }
+
+/** `key=value:Effect` or `key:Effect`, which the configuration's schema has looked at. */
+export function tolerationOf(taint: string): Toleration {
+  const [, key = '', value, effect = ''] = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(taint) ?? [];
+  return value === undefined ? { key, operator: 'Exists', effect } : { key, operator: 'Equal', value, effect };
+}

@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -191,15 +192,20 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 /** Comes after ours in the alphabet, and changes the pod: the API server then calls ours again. */
 async function otherWebhook(): Promise<{ calls(): number; close(): Promise<void> }> {
   let calls = 0;
-  const server = createServer(certificate, async (incoming, response) => {
+  const server = createServer(certificate, (incoming, response) => {
     calls += 1;
+    void change(incoming, response);
+  });
+
+  async function change(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = '';
     for await (const chunk of incoming as AsyncIterable<Buffer>) text += chunk.toString();
     const { uid } = (JSON.parse(text) as { request: { uid: string } }).request;
     const patch = Buffer.from(JSON.stringify([{ op: 'add', path: '/metadata/annotations/test~1other', value: 'was here' }])).toString('base64');
     const answer = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: { uid, allowed: true, patchType: 'JSONPatch', patch } };
     response.end(JSON.stringify(answer));
-  });
+  }
+
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const path = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
