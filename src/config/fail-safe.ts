@@ -16,7 +16,8 @@ export function workerPlace(env: Environment): WorkerPlace {
 }
 
 export interface WebhookPlace {
-  readonly host: string;
+  /** Null: every address, of whichever families there are. */
+  readonly host: string | null;
   readonly port: number;
   readonly tlsDir: string;
   /** As admission requests name it. */
@@ -29,7 +30,7 @@ export function webhookPlace(env: Environment): WebhookPlace {
   const port = Number(env['NERVE_WEBHOOK_PORT'] ?? '8443');
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw unfit('NERVE_WEBHOOK_PORT', 'is no port');
   return {
-    host: env['NERVE_WEBHOOK_HOST'] ?? '::',
+    host: env['NERVE_WEBHOOK_HOST'] ?? null,
     port,
     tlsDir: needed(env, 'NERVE_TLS_DIR'),
     workerAccount: `system:serviceaccount:${ownNamespace(env)}:${needed(env, 'NERVE_WORKER_ACCOUNT')}`,

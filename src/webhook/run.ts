@@ -23,7 +23,8 @@ export interface WebhookPorts {
 
 export interface WebhookSettings {
   readonly installation: Installation;
-  readonly host: string;
+  /** Null: every address. */
+  readonly host: string | null;
   readonly port: number;
   readonly tlsDir: string;
 }

@@ -27,7 +27,8 @@ export interface WebhookServer {
 }
 
 export interface ServerOptions {
-  readonly host: string;
+  /** Null: every address. */
+  readonly host: string | null;
   readonly port: number;
   readonly certificate: Certificate;
   readonly answer: (review: unknown) => Verdict;
@@ -90,10 +91,10 @@ export async function startServer({ host, port, certificate, answer, clock, log 
   };
 }
 
-function listening(server: Server, port: number, host: string): Promise<void> {
+function listening(server: Server, port: number, host: string | null): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, ...(host === null ? {} : { host }) }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -15,7 +15,7 @@ const chart = {
 describe('what the chart tells the fail-safe', () => {
   it('names the worker as admission requests do', () => {
     expect(webhookPlace(chart)).toEqual({
-      host: '::',
+      host: null,
       port: 8443,
       tlsDir: '/etc/nerve-tls',
       workerAccount: 'system:serviceaccount:nerve:nerve-agent-worker',
