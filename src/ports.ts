@@ -130,6 +130,47 @@ export interface Market {
   meter(ask: MeterAsk): Promise<readonly UsageSegment[]>;
 }
 
+// --- the fail-safe's side of a cluster ---
+
+/** The attempt of a job whose containers may still run. */
+export interface Predecessor {
+  readonly attempt: number;
+  /** Its containers are killed by then. Real epoch ms. */
+  readonly endsAtMs: number;
+}
+
+/** Adopted pods of Jobs, as the webhook's own watch shows them. Answers from memory. */
+export interface Predecessors {
+  of(namespace: string, jobId: JobId): Predecessor | null;
+  /** Is there a pod of this job that nobody has asked to end? */
+  sibling(namespace: string, jobId: JobId): boolean;
+}
+
+/** A pod that waits behind Nerve's gate. */
+export interface GatedPod {
+  readonly namespace: string;
+  readonly name: string;
+  /** Where among its gates Nerve's stands. */
+  readonly gateIndex: number;
+  readonly createdAtMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Gates {
+  /** Every pod of the cluster that has Nerve's gate, whatever its labels are. */
+  gated(): Promise<readonly GatedPod[]>;
+  /** `changed`: its gates are others than were seen, so list again. A pod that is gone counts as `opened`. */
+  open(pod: GatedPod): Promise<'opened' | 'changed'>;
+}
+
+export interface WorkerBeats {
+  /** Every worker pod, read fresh; never from a cache. */
+  read(): Promise<readonly WorkerBeat[]>;
+  /** Marks every worker pod, so that nothing new is gated. */
+  markDraining(): Promise<void>;
+}
+
 // --- the agent's side ---
 
 export interface InstanceMetadata {
@@ -205,45 +246,4 @@ export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
-}
-
-// --- the fail-safe's side of a cluster ---
-
-/** The attempt of a job whose containers may still run. */
-export interface Predecessor {
-  readonly attempt: number;
-  /** Its containers are killed by then. Real epoch ms. */
-  readonly endsAtMs: number;
-}
-
-/** Adopted pods of Jobs, as the webhook's own watch shows them. Answers from memory. */
-export interface Predecessors {
-  of(namespace: string, jobId: JobId): Predecessor | null;
-  /** Is there a pod of this job that nobody has asked to end? */
-  sibling(namespace: string, jobId: JobId): boolean;
-}
-
-/** A pod that waits behind Nerve's gate. */
-export interface GatedPod {
-  readonly namespace: string;
-  readonly name: string;
-  /** Where among its gates Nerve's stands. */
-  readonly gateIndex: number;
-  readonly createdAtMs: number;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-export interface Gates {
-  /** Every pod of the cluster that has Nerve's gate, whatever its labels are. */
-  gated(): Promise<readonly GatedPod[]>;
-  /** `changed`: its gates are others than were seen, so list again. A pod that is gone counts as `opened`. */
-  open(pod: GatedPod): Promise<'opened' | 'changed'>;
-}
-
-export interface WorkerBeats {
-  /** Every worker pod, read fresh; never from a cache. */
-  read(): Promise<readonly WorkerBeat[]>;
-  /** Marks every worker pod, so that nothing new is gated. */
-  markDraining(): Promise<void>;
 }

@@ -5,9 +5,6 @@ import { z } from 'zod';
 
 const seconds = z.number().positive().finite();
 
-/** `key=value:Effect`, as kubectl writes it. */
-const taint = z.string().regex(/^[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/, 'a taint is key=value:NoSchedule');
-
 export const configSchema = z.strictObject({
   /** Where jobs run; null = a running `nerve up` of this user, else the current kube context. */
   target: z.enum(['local', 'cluster']).nullable().default(null),
@@ -47,9 +44,9 @@ export const configSchema = z.strictObject({
     .prefault({}),
   webhook: z
     .strictObject({
-      /** Taints that keep spot nodes for those who ask for them: adopted pods tolerate them. */
+      /** Taints that keep spot nodes for those who ask for them, `key=value:Effect`: adopted pods tolerate them. */
       spotTaints: z
-        .array(taint)
+        .array(z.string().regex(/^[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/, 'a taint is key=value:NoSchedule'))
         .default([
           'eks.amazonaws.com/capacityType=SPOT:NoSchedule',
           'karpenter.sh/capacity-type=spot:NoSchedule',
