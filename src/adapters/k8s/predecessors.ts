@@ -16,7 +16,7 @@ export interface PredecessorWatch extends Predecessors {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export function predecessorWatch(api: Api, clock: Pick<Clock, 'realNowMs'>, log: Log): PredecessorWatch {
+export function predecessorWatch(api: Api, clock: Clock, log: Log): PredecessorWatch {
   const selector = encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}`);
   const ofJob = new Map<string, Map<string, Pod>>();
 
@@ -31,6 +31,7 @@ export function predecessorWatch(api: Api, clock: Pick<Clock, 'realNowMs'>, log:
     path: '/api/v1/pods',
     query: `labelSelector=${selector}`,
     slim,
+    clock,
     log,
     changed: (pod, before) => {
       if (before !== null) forget(before);
