@@ -89,7 +89,14 @@ const parts: readonly Part[] = [
   full
     ? more('demo, every case', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '3' })
     : more('demo, default and one random seed', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '1' }, ['-t', 'keeps the promise']),
-  ...(full ? [script('run', 'check:self'), ...benches(), { name: 'README walk', run: readmeWalk }] : []),
+  ...(full
+    ? [
+        more('cluster, level 1', 'test/cluster/*.test.ts', { NERVE_CLUSTER: '1' }),
+        script('run', 'check:self'),
+        ...benches(),
+        { name: 'README walk', run: readmeWalk },
+      ]
+    : []),
 ];
 
 const rows = [`${'npm ci'.padEnd(34)} ${(process.env['NERVE_INSTALL_SECONDS'] ?? '?').padStart(7)} s`];

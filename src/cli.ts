@@ -24,6 +24,8 @@ import Status from './commands/status.ts';
 import Submit from './commands/submit.ts';
 import Up from './commands/up.ts';
 import Wait from './commands/wait.ts';
+import Watchdog from './commands/watchdog.ts';
+import Webhook from './commands/webhook.ts';
 import Worker from './commands/worker.ts';
 import { NerveError } from './engine/errors.ts';
 import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
@@ -48,6 +50,8 @@ export const COMMANDS = {
   submit: Submit,
   up: Up,
   wait: Wait,
+  watchdog: Watchdog,
+  webhook: Webhook,
   worker: Worker,
 };
 

@@ -6,7 +6,9 @@
 
 import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
+import type { WorkerBeat } from './engine/pod/beat.ts';
 import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
+import type { Pod } from './engine/pod/types.ts';
 import type { JobReport } from './engine/report.ts';
 import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
 
@@ -75,8 +77,11 @@ export interface LaunchAsk {
 export interface Cluster {
   /** Every attempt object of Nerve's that exists, ended ones included until `forget`. */
   attempts(): Promise<readonly ObservedAttempt[]>;
-  /** The attempt objects of one job, read fresh (never from a cache). */
-  attemptsOf(jobId: JobId): Promise<readonly ObservedAttempt[]>;
+  /**
+   * The attempt objects of one job, read fresh (never from a cache). `within`: the namespace of its record; what bears the job's
+   * label elsewhere is somebody else's, and stays out of this and of every later call for that job.
+   */
+  attemptsOf(jobId: JobId, within?: string): Promise<readonly ObservedAttempt[]>;
   /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
   launch(ask: LaunchAsk): Promise<ObservedAttempt>;
   /** Annotates the attempt: the agent takes it to the checkpoint hook. */
@@ -87,6 +92,35 @@ export interface Cluster {
   forget(jobId: JobId): Promise<void>;
   /** Calls back with the jobs whose attempts or nodes changed, until aborted. May repeat, may miss: the sweep covers that. */
   watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** A job that stands on a pod: what its intake and its users' asks are read from. */
+export interface Arrival {
+  readonly jobId: JobId;
+  /** Its newest pod, with the fields that a watch keeps. */
+  readonly pod: Pod;
+  /** No pod of it was ever let start. */
+  readonly gated: boolean;
+}
+
+/** The cluster's side of intake: a live job is its pods, and Redis may have been wiped. */
+export interface Arrivals {
+  /** Every job that has a pod, and whose pods are not history. */
+  jobs(): Promise<readonly Arrival[]>;
+  /** The whole newest pod, read fresh; null when it is gone. */
+  whole(jobId: JobId): Promise<Pod | null>;
+  /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
+  annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
+  /** Resolves when something may have arrived, or after `withinRealMs`. */
+  next(withinRealMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Admitted pod specs, kept where nobody but the worker can read or make one. */
+export interface SpecVault {
+  keep(jobId: JobId, pod: Pod): Promise<void>;
+  /** Null: none was kept, or it does not open (which is counted and logged). */
+  open(jobId: JobId): Promise<Pod | null>;
+  forget(jobId: JobId): Promise<void>;
 }
 
 export interface MeterAsk extends Omit<Placement, 'priceUsdPerHour'> {
@@ -101,6 +135,47 @@ export interface Market {
   meter(ask: MeterAsk): Promise<readonly UsageSegment[]>;
 }
 
+// --- the fail-safe's side of a cluster ---
+
+/** The attempt of a job whose containers may still run. */
+export interface Predecessor {
+  readonly attempt: number;
+  /** Its containers are killed by then. Real epoch ms. */
+  readonly endsAtMs: number;
+}
+
+/** Adopted pods of Jobs, as the webhook's own watch shows them. Answers from memory. */
+export interface Predecessors {
+  of(namespace: string, jobId: JobId): Predecessor | null;
+  /** Is there a pod of this job that nobody has asked to end? */
+  sibling(namespace: string, jobId: JobId): boolean;
+}
+
+/** A pod that waits behind Nerve's gate. */
+export interface GatedPod {
+  readonly namespace: string;
+  readonly name: string;
+  /** Where among its gates Nerve's stands. */
+  readonly gateIndex: number;
+  readonly createdAtMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Gates {
+  /** Every pod of the cluster that has Nerve's gate, whatever its labels are. */
+  gated(): Promise<readonly GatedPod[]>;
+  /** `changed`: its gates are others than were seen, so list again. A pod that is gone counts as `opened`. */
+  open(pod: GatedPod): Promise<'opened' | 'changed'>;
+}
+
+export interface WorkerBeats {
+  /** Every worker pod, read fresh; never from a cache. */
+  read(): Promise<readonly WorkerBeat[]>;
+  /** Marks every worker pod, so that nothing new is gated. */
+  markDraining(): Promise<void>;
+}
+
 // --- the agent's side ---
 
 export interface InstanceMetadata {
@@ -111,6 +186,8 @@ export interface InstanceMetadata {
 }
 
 export interface HookTarget {
+  /** Address of the pod; absent: this machine. */
+  readonly host?: string;
   readonly port: number;
   readonly token: string;
 }

@@ -49,6 +49,19 @@ export const configSchema = z.strictObject({
       minMoveSaving: z.number().min(0).max(1).default(0.15),
     })
     .prefault({}),
+  webhook: z
+    .strictObject({
+      /** Taints that keep spot nodes for those who ask for them, `key=value:Effect`: adopted pods tolerate them. */
+      spotTaints: z
+        .array(z.string().regex(/^[\w./-]+(=[\w.-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$/, 'a taint is key=value:NoSchedule'))
+        .default([
+          'eks.amazonaws.com/capacityType=SPOT:NoSchedule',
+          'karpenter.sh/capacity-type=spot:NoSchedule',
+          'node.kubernetes.io/lifecycle=spot:NoSchedule',
+          'cloud.google.com/gke-spot=true:NoSchedule',
+        ]),
+    })
+    .prefault({}),
 });
 
 export type Config = z.infer<typeof configSchema>;

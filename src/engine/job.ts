@@ -17,7 +17,15 @@ export interface ProcessProgram {
   readonly cwd: string;
 }
 
-export type Program = ProcessProgram;
+/** A pod that the API server admitted (docs/decisions/0009-the-cluster-wire.md). Its spec is never part of the record. */
+export interface PodProgram {
+  readonly kind: 'pod';
+  readonly namespace: string;
+  /** `job`: a batch/v1 Job re-creates its pods; `none`: Nerve does. */
+  readonly owner: 'none' | 'job';
+}
+
+export type Program = ProcessProgram | PodProgram;
 
 export interface JobSpec {
   readonly id: JobId;

@@ -79,7 +79,9 @@ async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: str
   if (readExit(dir) !== null) return null;
   if (readPid(dir) === null) {
     mkdirSync(join(dir, 'scratch'), { recursive: true, mode: 0o700 });
-    const { command, cwd } = attempt.spec.program;
+    const { program } = attempt.spec;
+    if (program.kind !== 'process') throw new Error('a pod cannot run on this machine');
+    const { command, cwd } = program;
     const output = openSync(join(dir, 'log'), 'a', 0o600);
     try {
       const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, ...command], {
