@@ -147,19 +147,24 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     for (const jobId of ended) if (!present.has(jobId)) ended.delete(jobId);
   };
 
+  const take = async (arrival: Arrival, live: ReadonlySet<JobId>): Promise<void> => {
+    const { jobId } = arrival;
+    if (!live.has(jobId)) {
+      // Most that are not live have finished: their record is read once, not at each pass.
+      if (!ended.has(jobId) && (await records.read(jobId)) === null) await adopt(arrival);
+      else ended.add(jobId);
+    }
+    await answer(arrival);
+  };
+
   const pass = async (): Promise<void> => {
     const present = await arrivals.jobs();
     const jobIds = new Set(present.map(({ jobId }) => jobId));
     const live = new Set(await records.live());
     redisAnsweredAtMs = clock.realNowMs();
     for (const arrival of present) {
-      const { jobId } = arrival;
-      if (!live.has(jobId)) {
-        // Most that are not live have finished: their record is read once, not at each pass.
-        if (!ended.has(jobId) && (await records.read(jobId)) === null) await adopt(arrival);
-        else ended.add(jobId);
-      }
-      await answer(arrival);
+      // One pod that cannot be taken must not keep the others waiting.
+      await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
     }
     await missing(jobIds);
     forgetOld(jobIds);

@@ -59,6 +59,18 @@ describe('the ledger', () => {
     expect(ledger.podsOf('j-abc').map(({ metadata }) => metadata.namespace)).toEqual(['team']);
   });
 
+  it('believes the older of two namespaces where no record is known, and no label that the environment does not confirm', () => {
+    const ledger = new Ledger();
+    ledger.podChanged(
+      pod({ metadata: { uid: 'x', namespace: 'attacker', creationTimestamp: '2026-11-25T10:01:00Z' }, status: { phase: 'Running' } }),
+    );
+    ledger.podChanged(
+      pod({ metadata: { uid: 'y', namespace: 'attacker', creationTimestamp: '2026-11-25T09:00:00Z' }, spec: { containers: [{ name: 'main' }] } }),
+    );
+    bound(ledger);
+    expect(ledger.podsOf('j-abc').map(({ metadata }) => metadata.uid)).toEqual(['u1']);
+  });
+
   it('shows neither gated pods nor history', () => {
     const ledger = new Ledger();
     ledger.podChanged(pod({ metadata: { uid: 'a' }, spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } }));

@@ -4,7 +4,7 @@
 import type { JobId } from '../../engine/job.ts';
 import { observeNode } from '../../engine/pod/node.ts';
 import { attemptNumber, isGated, jobIdOf, observePod } from '../../engine/pod/observe.ts';
-import { POD } from '../../engine/pod/names.ts';
+import { ENV, POD } from '../../engine/pod/names.ts';
 import { annotation, instant } from '../../engine/pod/read.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt, ObservedNode } from '../../engine/snapshot.ts';
@@ -32,7 +32,7 @@ export class Ledger {
   readonly #nodeAsked = new Set<string>();
 
   podChanged(pod: Pod): void {
-    const jobId = jobIdOf(pod);
+    const jobId = claimedJobId(pod);
     const uid = pod.metadata.uid ?? '';
     if (jobId === null) return;
     this.#pods.set(uid, pod);
@@ -43,7 +43,7 @@ export class Ledger {
 
   podGone(last: Pod, nowMs: number): void {
     const uid = last.metadata.uid ?? '';
-    const jobId = jobIdOf(last);
+    const jobId = claimedJobId(last);
     this.#pods.delete(uid);
     if (jobId === null) return;
     // A gated pod never was an attempt; a finished one is nobody's business any more.
@@ -102,8 +102,14 @@ export class Ledger {
   }
 
   isOf(jobId: JobId, pod: Pod): boolean {
-    const namespace = this.#namespace.get(jobId);
-    return namespace === undefined || pod.metadata.namespace === namespace;
+    return claimedJobId(pod) === jobId && pod.metadata.namespace === (this.#namespace.get(jobId) ?? this.#oldestNamespace(jobId, pod));
+  }
+
+  /** Where no record is known: an id cannot be guessed before its pod exists, so that a forged one is younger. */
+  #oldestNamespace(jobId: JobId, otherwise: Pod): string | undefined {
+    const uids = [...(this.#byJob.get(jobId) ?? [])];
+    const pods = uids.flatMap((uid) => this.#pods.get(uid) ?? this.#gone.get(uid)?.pod ?? []);
+    return (pods.toSorted(byAge)[0] ?? otherwise).metadata.namespace;
   }
 
   /** The job's pods that exist, oldest first. */
@@ -171,6 +177,13 @@ export class Ledger {
       this.#nodeAsked.add(uid);
     }
   }
+}
+
+/** The label may be written by whoever may patch the pod; the environment stands since the pod was made. Both must say so. */
+function claimedJobId(pod: Pod): JobId | null {
+  const jobId = jobIdOf(pod);
+  const told = pod.spec.containers.some(({ env }) => env?.some(({ name, value }) => name === ENV.jobId && value === jobId));
+  return told ? jobId : null;
 }
 
 const hasEnded = (pod: Pod | undefined): boolean => pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';

@@ -5,7 +5,7 @@ import { NerveError } from '../../engine/errors.ts';
 import { ASYNC_TIER, ENV, HOOK_PORT, JOB_ID_LABEL, NODE, POD, TIER_LABEL } from '../../engine/pod/names.ts';
 import { drainerOf, noticeText, observeNode } from '../../engine/pod/node.ts';
 import { attemptName, jobIdOf, observePod } from '../../engine/pod/observe.ts';
-import { annotation, rfc3339 } from '../../engine/pod/read.ts';
+import { annotation, object, rfc3339, text } from '../../engine/pod/read.ts';
 import { attemptAnnotations } from '../../engine/pod/written.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { Clock, HookTarget, HostedAttempt, Log, NodeHost } from '../../ports.ts';
@@ -99,7 +99,8 @@ function everyAttempt(ledger: Ledger): readonly Here[] {
 function hosted({ pod, jobId, attempt, name }: Here): HostedAttempt {
   const seen = observePod(pod, { jobId, attempt, node: null, goneAtMs: null });
   const alive = pod.status?.phase === 'Running' && annotation(pod, POD.finished) === null;
-  return { name, jobId, attempt, hook: alive ? hookOf(pod) : null, stopRequest: seen.stopRequest, ended: seen.endedAtMs !== null };
+  const hook = alive ? hookOf(pod) : null;
+  return { name, jobId, attempt, hook, stopRequest: seen.stopRequest, ...drillOf(pod), ended: seen.endedAtMs !== null };
 }
 
 function hookOf(pod: Pod): HookTarget | null {
@@ -111,4 +112,8 @@ function hookOf(pod: Pod): HookTarget | null {
     if (token !== undefined) return { host, port: Number(value(ENV.hookPort) ?? HOOK_PORT), token };
   }
   return null;
+}
+
+function drillOf(pod: Pod): Pick<HostedAttempt, 'drill' | 'drilled'> {
+  return { drill: annotation(pod, POD.drill), drilled: text(object(annotation(pod, POD.drillResult))?.['nonce']) };
 }

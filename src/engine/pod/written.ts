@@ -9,12 +9,14 @@ export function attemptAnnotations(seen: {
   readonly progress?: ObservedProgress;
   readonly resumed?: NonNullable<ObservedAttempt['resumed']>;
   readonly lastCheckpoint?: CheckpointInfo;
+  readonly drillResult?: object;
 }): Readonly<Record<string, string>> {
-  const { progress, resumed, lastCheckpoint } = seen;
+  const { progress, resumed, lastCheckpoint, drillResult } = seen;
   return {
     ...(progress === undefined ? {} : { [POD.progress]: dated(progress, 'atMs', 'at') }),
     ...(resumed === undefined ? {} : { [POD.resumed]: dated(resumed, 'atMs', 'at') }),
     ...(lastCheckpoint === undefined ? {} : { [POD.lastCheckpoint]: dated(lastCheckpoint, 'sealedAtMs', 'sealedAt') }),
+    ...(drillResult === undefined ? {} : { [POD.drillResult]: JSON.stringify(drillResult) }),
   };
 }
 
