@@ -87,12 +87,14 @@ function property({ key, value }: Pair<Node, Node>, path: string, commented: Nod
   return [name, says === undefined ? schema : { description: says.replaceAll(/\s*\n\s*/g, ' ').trim(), ...schema }];
 }
 
-/** What nerve.yaml may hold, less what the chart itself decides. */
+/** Decided by the chart itself (how to reach the cluster and Redis), or of people's laptops only. */
+const NOT_SETTINGS = new Set(['target', 'cluster', 'contexts', 'redis']);
+
+/** What nerve.yaml may hold in the cluster. */
 function settingsSchema(): Schema {
-  const { properties, ...rest } = z.toJSONSchema(configSchema, { io: 'input' });
-  const { target: _target, redis: _redis, ...left } = properties ?? {};
-  const { $schema: _schema, ...settings } = rest;
-  return { description: 'Settings of the programs, as in nerve.yaml.', ...settings, properties: left };
+  const { properties = {}, additionalProperties } = z.toJSONSchema(configSchema, { io: 'input' });
+  const left = Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_SETTINGS.has(name)));
+  return { description: 'Settings of the programs, as in nerve.yaml.', type: 'object', properties: left, additionalProperties };
 }
 
 if (import.meta.main) writeFileSync(`${CHART}/values.schema.json`, chartSchema());

@@ -69,8 +69,9 @@ function registryClient({ host, repository }: Target, credentialsFile: string): 
       answer = await send();
     }
     if (expected.includes(answer.status)) return answer;
+    const said = (await answer.text()).slice(0, 300);
     const hint = answer.status === 401 || answer.status === 403 ? ` Log in first: docker login ${host}.` : '';
-    throw new Error(`${asked.method} ${url} was answered with ${answer.status}, ${(await answer.text()).slice(0, 300)}${hint}`);
+    throw new Error(`${asked.method} ${url} was answered with ${answer.status}${said === '' ? '' : ` (${said})`}.${hint}`);
   };
 }
 
