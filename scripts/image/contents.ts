@@ -44,6 +44,9 @@ export async function contents(root: string): Promise<Contents> {
     file('opt/nerve/LICENSE', join(root, 'LICENSE')),
     // A shell script is of no use here, so not bin/nerve.
     { ...text('opt/nerve/nerve', "#!/usr/local/bin/node\nimport './dist/cli.js';\n"), executable: true },
+    // For a training image of any kind that has a Python: examples/cluster/job.yaml copies it from here.
+    ...globSync(join(root, 'python/nerve_checkpoint/*.py')).map((source) => file(`opt/nerve/python/nerve_checkpoint/${basename(source)}`, source)),
+    file('opt/nerve/python/train_stdlib.py', join(root, 'examples/train_stdlib.py')),
     text('usr/share/doc/nerve/THIRD-PARTY-LICENSES', bundledLicences(root)),
   ];
   return { base, app };

@@ -42,8 +42,10 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
     expect(await helm.run('lint', '--strict', CHART)).toContain('0 chart(s) failed');
   });
 
-  it('has the version of the programs that it starts', async () => {
+  it('has the version of the programs that it starts, and so has the example', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
+    expect(readFileSync('examples/cluster/job.yaml', 'utf8')).toContain(`image: localhost/nerve:${version}\n`);
+    expect(pods(rendered).get('Deployment nerve-agent-worker')?.containers[0]?.image).toBe(`localhost/nerve:${version}`);
     expect(await helm.run('show', 'chart', CHART)).toMatch(new RegExp(`appVersion: ${version}\\n[^]*^version: ${version}$`, 'm'));
   });
 

@@ -105,6 +105,19 @@ describe('the image', () => {
     }
   });
 
+  it('is started by the Dockerfile in the same way', () => {
+    const dockerfile = readFileSync('Dockerfile', 'utf8');
+    const { config } = JSON.parse(built.config.bytes.toString()) as {
+      readonly config: { User: string; Env: string[]; Entrypoint: string[]; WorkingDir: string };
+    };
+    const said = (word: string): string | undefined =>
+      new RegExp(`^${word} (.*)$`, 'm').exec(dockerfile.slice(dockerfile.indexOf('FROM scratch')))?.[1];
+    expect(said('USER')).toBe(config.User);
+    expect(said('ENV')).toBe(config.Env.join(' '));
+    expect(said('WORKDIR')).toBe(config.WorkingDir);
+    expect(JSON.parse(said('ENTRYPOINT') ?? '[]')).toEqual(config.Entrypoint);
+  });
+
   it.each(['nerve', 'team/nerve', 'registry.example.com/UPPER', 'registry.example.com/x:'])(
     'is not pushed to "%s", which names no registry',
     (name) => {

@@ -52,6 +52,16 @@ describe.skipIf(why !== null)(`the image${why === null ? '' : ` (skipped: ${why}
     expect(inside('/usr/local/bin/node', '-e', script)).toBe('10.9.8.7 true\n');
   });
 
+  it('brings the checkpoint SDK for the first job', () => {
+    const copy = "require('fs').cpSync('/opt/nerve/python', '/tmp/sdk', { recursive: true })";
+    expect(readFileSync('examples/cluster/job.yaml', 'utf8')).toContain(copy.replace('/tmp/sdk', '/nerve'));
+    inside('/usr/local/bin/node', '-e', copy);
+    const sdk = join(folder, 'root/tmp/sdk');
+    const env = { ...process.env, PYTHONPATH: sdk, NERVE_CHECKPOINT_URI: `file://${folder}/checkpoints`, NERVE_JOB_ID: 'j-1', NERVE_ATTEMPT: '1' };
+    const said = execFileSync('python3', [join(sdk, 'train_stdlib.py'), '--steps', '2'], { encoding: 'utf8', env, cwd: folder });
+    expect(said).toContain('final weights sha256');
+  });
+
   it('hands on the licences of what it is made of, and stays small', () => {
     for (const of of ['node/LICENSE', 'valkey/LICENSE', 'nerve/THIRD-PARTY-LICENSES']) {
       expect(statSync(join(folder, 'root/usr/share/doc', of)).size).toBeGreaterThan(1000);

@@ -13,9 +13,7 @@ export const CHART = 'charts/nerve-agent';
 /** A build of helm from source believes in an old Kubernetes unless told. */
 const KUBE_VERSION = '1.36.0';
 
-interface Programs {
-  readonly helm: { readonly module: string; readonly version: string };
-}
+const MODULE = 'helm.sh/helm/v3/cmd/helm';
 
 export type Found = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly why: string };
 
@@ -29,14 +27,14 @@ export interface Manifest {
 
 export async function findHelm(): Promise<Found> {
   const folder = join(process.env['NERVE_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'nerve'), 'bin');
-  const { module, version } = (JSON.parse(readFileSync(join(import.meta.dirname, 'programs.json'), 'utf8')) as Programs).helm;
+  const { helm: version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'programs.json'), 'utf8')) as { readonly helm: string };
   const pinned = join(folder, `helm-${version}`);
   if (existsSync(pinned)) return { ok: true, path: pinned };
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(join(folder, 'helm-'));
   try {
-    const env = { ...process.env, GOBIN: work, GOFLAGS: '-mod=mod' };
-    await run('go', ['install', '-ldflags', '-s -w', `${module}@${version}`], { env, timeout: 15 * 60_000 });
+    const env = { ...process.env, GOBIN: work };
+    await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', `${MODULE}@v${version}`], { env, timeout: 15 * 60_000 });
     renameSync(join(work, 'helm'), pinned);
     return { ok: true, path: pinned };
   } catch (error) {
