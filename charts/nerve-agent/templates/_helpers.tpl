@@ -115,6 +115,7 @@ imagePullSecrets:
 {{- define "nerve.noSpot" -}}
 - { key: karpenter.sh/capacity-type, operator: NotIn, values: [spot] }
 - { key: eks.amazonaws.com/capacityType, operator: NotIn, values: [SPOT] }
+- { key: nerve.io/capacity-type, operator: NotIn, values: [spot] }
 - { key: cloud.google.com/gke-spot, operator: NotIn, values: ["true"] }
 - { key: node.kubernetes.io/lifecycle, operator: NotIn, values: [spot] }
 {{- end -}}
@@ -142,13 +143,14 @@ affinity:
   {{- end }}
   podAntiAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
+      {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
       - weight: 50
         podAffinityTerm:
-          topologyKey: kubernetes.io/hostname
+          topologyKey: {{ $key }}
           labelSelector:
             matchLabels:
-              {{- include "nerve.selector" .root | nindent 14 }}
-              app.kubernetes.io/component: {{ .component }}
+              {{- include "nerve.componentLabels" (dict "root" $.root "component" $.component) | nindent 14 }}
+      {{- end }}
 {{- end -}}
 {{- end -}}
 
