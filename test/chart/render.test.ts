@@ -131,11 +131,14 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
         args: ['worker'],
         env: and('NERVE_ATTEMPT_KEY_FILE', 'NERVE_JOB_NAMESPACES', 'NERVE_NODE_DIALECT', 'NERVE_PRICE_FILE', 'NERVE_REDIS_URL'),
       },
-      'Deployment nerve-agent-webhook': { args: ['webhook'], env: and('NERVE_JOB_NAMESPACES', 'NERVE_TLS_DIR', 'NERVE_WEBHOOK_PORT') },
+      'Deployment nerve-agent-webhook': {
+        args: ['webhook'],
+        env: and('NERVE_JOB_NAMESPACES', 'NERVE_TLS_DIR', 'NERVE_WEBHOOK_PORT', 'NERVE_WORKER_ACCOUNT'),
+      },
       'StatefulSet nerve-agent-redis': { args: undefined, env: [] },
       'CronJob nerve-agent-watchdog': { args: ['watchdog'], env: and() },
-      'Job nerve-agent-pre-delete': { args: ['release', '--all', '--drain'], env: everywhere },
-      'Job nerve-agent-post-delete': { args: ['release', '--all'], env: everywhere },
+      'Job nerve-agent-pre-delete': { args: ['watchdog', '--uninstall', 'before'], env: everywhere },
+      'Job nerve-agent-post-delete': { args: ['watchdog', '--uninstall', 'after'], env: everywhere },
       'Pod nerve-agent-test': { args: undefined, env: [] },
     });
   });
