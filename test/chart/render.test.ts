@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { LABELS } from '../../src/engine/pod/names.ts';
 import { CHART, findHelm, helmAt, type Manifest } from '../support/chart/helm.ts';
 import { containers, pods, type PodSpec } from '../support/chart/pods.ts';
@@ -129,7 +130,14 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
       'DaemonSet nerve-agent-agent': { args: ['agent'], env: and() },
       'Deployment nerve-agent-worker': {
         args: ['worker'],
-        env: and('NERVE_ATTEMPT_KEY_FILE', 'NERVE_JOB_NAMESPACES', 'NERVE_NODE_DIALECT', 'NERVE_PRICE_FILE', 'NERVE_REDIS_URL'),
+        env: and(
+          'NERVE_ATTEMPT_KEY_FILE',
+          'NERVE_JOB_NAMESPACES',
+          'NERVE_NODE_DIALECT',
+          'NERVE_PRICE_FILE',
+          'NERVE_REDIS_GRACE_SECONDS',
+          'NERVE_REDIS_URL',
+        ),
       },
       'Deployment nerve-agent-webhook': {
         args: ['webhook'],
@@ -338,6 +346,17 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
       expect(worker).toMatchObject({ affinity: { podAffinity: { x: 'y' } }, priorityClassName: 'high' });
       expect(worker?.containers[0]?.image).toBe(`localhost/nerve@sha256:${'a'.repeat(64)}`);
       expect(pods(own).get('Deployment nerve-agent-webhook')).toMatchObject({ tolerations: [{ operator: 'Exists' }] });
+    });
+
+    it('the example of a price file is mounted as it is, and the region is told', async () => {
+      const set = await helm.render('--set-file=prices=examples/cluster/prices.yaml', 'region=eu-west-3');
+      const mounted = (named(set, 'ConfigMap', 'nerve-agent')['data'] as Record<string, string>)['prices.yaml'] ?? '';
+      expect(parse(mounted)).toEqual(parse(readFileSync('examples/cluster/prices.yaml', 'utf8')));
+      expect(parse(mounted)).toMatchObject({
+        region: 'eu-west-3',
+        prices: expect.arrayContaining([expect.objectContaining({ instanceType: 'g4dn.xlarge' })]) as unknown,
+      });
+      expect(pods(set).get('Deployment nerve-agent-worker')?.containers[0]?.env).toContainEqual({ name: 'NERVE_REGION', value: 'eu-west-3' });
     });
 
     it('settings and prices reach the programs', async () => {
