@@ -84,6 +84,10 @@ describe('the image', () => {
       expect(await push(built, target, { credentialsFile: join(folder, 'none.json') })).toBe(built.manifest.digest);
       expect(registry.manifests.get('team/nerve:1.2.3')).toEqual(built.manifest.bytes);
       expect([...registry.blobs.keys()].toSorted()).toEqual([...built.layers, built.config].map(({ digest }) => digest).toSorted());
+      const pulled = async (path: string): Promise<Buffer> =>
+        Buffer.from(await (await fetch(`http://${registry.host}/v2/team/nerve/${path}`)).arrayBuffer());
+      const { layers } = JSON.parse((await pulled('manifests/1.2.3')).toString()) as { readonly layers: readonly { readonly digest: string }[] };
+      expect(await Promise.all(layers.map(({ digest }) => pulled(`blobs/${digest}`)))).toEqual(built.layers.map(({ bytes }) => bytes));
       await push(built, { ...target, tag: 'again' }, { credentialsFile: join(folder, 'none.json') });
       expect(registry.asked.filter((one) => one.startsWith('POST'))).toHaveLength(3);
     } finally {

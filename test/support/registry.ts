@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { MANIFEST_TYPE } from '../../scripts/image/oci.ts';
 
 export interface Registry {
   readonly host: string;
@@ -41,6 +42,14 @@ export async function startRegistry({ token = null }: { readonly token?: string 
     const [, repository, kind, reference = ''] = /^\/v2\/(.+)\/(blobs\/uploads|blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
     if (repository === undefined) return end(404);
     if (kind === 'blobs' && request.method === 'HEAD') return end(blobs.has(reference) ? 200 : 404);
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      const manifest = manifests.get(`${repository}:${reference}`) ?? [...manifests.values()].find((bytes) => digestOf(bytes) === reference);
+      const found = kind === 'blobs' ? blobs.get(reference) : manifest;
+      if (found === undefined) return end(404);
+      const type = kind === 'blobs' ? 'application/octet-stream' : MANIFEST_TYPE;
+      response.writeHead(200, { 'content-type': type, 'content-length': found.length, 'docker-content-digest': digestOf(found) });
+      return void response.end(request.method === 'GET' ? found : undefined);
+    }
     if (kind === 'blobs/uploads' && request.method === 'POST') {
       const id = `u${uploads.size}`;
       uploads.add(id);
