@@ -48,26 +48,43 @@ export interface Where {
   readonly paths: Paths;
 }
 
-export function where(flags: { readonly target?: string | undefined } = {}): Where {
+export interface TargetFlags {
+  readonly target?: string | undefined;
+  readonly context?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** A context or a namespace means a cluster. */
+export function where(flags: TargetFlags = {}): Where {
   const env = environment();
-  const { config, sources } = loadConfig({ env, ...(flags.target === undefined ? {} : { flags: { target: flags.target } }) });
+  const { context, namespace } = flags;
+  const named = context !== undefined || namespace !== undefined;
+  if (named && flags.target === 'local')
+    throw new NerveError('usage', '--target local has no context and no namespace.', { hint: 'Leave out --target, or --context and --namespace.' });
+  const target = flags.target ?? (named ? 'cluster' : undefined);
+  const { config, sources } = loadConfig({ env, flags: { ...(target === undefined ? {} : { target }), cluster: { context, namespace } } });
   return { config, sources, paths: pathsFor(env) };
 }
 
-/** @throws NerveError `unreachable` (exit 3) when nothing answers, naming what to do. */
+/** This machine's Nerve. @throws NerveError `unreachable` (exit 3) when it does not run. */
 export async function openSession(at: Where): Promise<Session> {
-  if (at.config.target === 'cluster') {
-    throw new NerveError('unreachable', 'This version of Nerve runs on this machine only; it has no cluster worker yet.', {
-      hint: 'Start the local cluster with "nerve up" and leave --target out.',
-    });
-  }
   const info = readUp(at.paths.upFile);
-  if (info === null) {
-    throw new NerveError('unreachable', 'Nerve does not run on this machine, and this version cannot reach a cluster yet.', {
-      hint: 'Start it here with "nerve up" (in another terminal, or with --detach).',
+  if (info === null)
+    throw new NerveError('unreachable', 'Nerve does not run on this machine.', {
+      hint: 'Start it with "nerve up" (in another terminal, or with --detach).',
     });
-  }
   return sessionOn(info, at);
+}
+
+/** What reports read. */
+export type OpenRecords = OpenQueue['records'];
+
+/** The records of a cluster's Redis, for its operator. */
+export async function openClusterRecords(url: string): Promise<{ readonly records: OpenRecords; close(): Promise<void> }> {
+  const { openQueue } = await import('./queue/open.ts');
+  const clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
+  const queue = await openQueue({ target: { url }, patience: 'fail-fast', clock, log: silentLog });
+  return { records: queue.records, close: () => queue.close() };
 }
 
 export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'sources'>): Promise<Session> {
