@@ -20,6 +20,8 @@ export interface ClusterSession {
   readonly defaults: ContextDefaults;
   readonly config: Config;
   readonly settings: EngineSettings;
+  /** The worker looks at a pod as soon as it changes; a standby that takes over needs a little longer. */
+  readonly answerTimeoutMs: number;
 }
 
 export const clusterNamed = (): boolean => kubeconfigThere(environment());
@@ -38,6 +40,7 @@ export function openCluster({ config }: Pick<Where, 'config'>): ClusterSession {
     defaults: config.contexts[cluster.context] ?? {},
     config,
     settings: engineSettings(config, 1),
+    answerTimeoutMs: config.cluster.answerTimeoutSeconds * 1000,
   };
 }
 

@@ -15,11 +15,12 @@ export default class Release extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Release);
-    if ((args.job === undefined) !== flags.all)
+    const all = flags.all === true;
+    if ((args.job === undefined) !== all)
       throw new NerveError('usage', args.job === undefined ? 'JOB is missing.' : '--all takes no job.', {
         hint: 'nerve release JOB, or nerve release --all',
       });
-    if (flags.all) return this.releaseAll(flags);
+    if (all) return this.releaseAll(flags);
     const job = args.job ?? '';
     const { askJob } = await import('../terminal/ask-job.ts');
     const { label, target, phaseBefore } = await askJob(flags, job, 'release', (state, atMs) =>

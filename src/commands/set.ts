@@ -35,12 +35,13 @@ export default class Set extends NerveCommand {
         this.log(`${label}\n${args.job}  deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - nowMs)}`);
         return { target, jobId: args.job, deadlineMs };
       },
-      cluster: async ({ cluster, config, label, target }) => {
+      cluster: async (session) => {
+        const { config, label, target } = session;
         const { askPod } = await import('../terminal/ask-job.ts');
         const { rfc3339 } = await import('../intake/cluster-job.ts');
         const zone = flags['time-zone'] ?? config.job.timeZone ?? localZone();
         const deadlineMs = parseDeadline(flags.deadline, Date.now(), zone);
-        await askPod(cluster, args.job, `deadline=${rfc3339(deadlineMs)}`);
+        await askPod(session, args.job, `deadline=${rfc3339(deadlineMs)}`);
         this.log(`${label}\n${args.job}  deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - Date.now())}`);
         return { target, jobId: args.job, deadlineMs };
       },

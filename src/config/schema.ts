@@ -35,6 +35,8 @@ export const configSchema = z.strictObject({
       context: z.string().min(1).nullable().default(null),
       /** Where jobs of any context go; null = what `contexts` says, else the context's own, else "default". */
       namespace: z.string().min(1).nullable().default(null),
+      /** How long a submit waits for the worker's plan, and an ask until it is taken. */
+      answerTimeoutSeconds: seconds.default(20),
       /** Where Nerve itself is installed: the doctor looks there. */
       nerveNamespace: z.string().min(1).default('nerve'),
     })

@@ -6,13 +6,10 @@ import { NerveError } from '../engine/errors.ts';
 import { POD } from '../engine/pod/names.ts';
 import type { JobEvent } from '../engine/record.ts';
 import type { JobState } from '../engine/state.ts';
-import type { UserCluster } from '../ports.ts';
 import type { TargetFlags } from '../wire.ts';
+import type { ClusterSession } from '../wire-user.ts';
 import { hasEnded } from './pod-job.ts';
 import { withTarget } from './with-target.ts';
-
-/** The worker looks at a pod as soon as it changes; a standby that takes over needs a little longer. */
-const SEEN_TIMEOUT_MS = 20_000;
 
 export interface Asked {
   readonly target: 'local' | 'cluster';
@@ -29,7 +26,7 @@ export async function askJob(flags: TargetFlags, job: string, ask: 'cancel' | 'p
       const before = await request(queue.records, queue.alarms, job, (state) => event(state, clock.nowMs()));
       return { target: 'local', label, phaseBefore: before.phase };
     },
-    cluster: async ({ cluster, label }) => ({ target: 'cluster', label, phaseBefore: await askPod(cluster, job, ask) }),
+    cluster: async (session) => ({ target: 'cluster', label: session.label, phaseBefore: await askPod(session, job, ask) }),
   });
 }
 
@@ -37,7 +34,7 @@ export async function askJob(flags: TargetFlags, job: string, ask: 'cancel' | 'p
  * Writes the ask and waits until the worker has taken it. Answers the phase before.
  * @throws NerveError `refused` when the job has ended, `unreachable` when nobody takes it: it stands then, and is taken when Nerve is back.
  */
-export async function askPod(cluster: UserCluster, wanted: string, ask: string): Promise<string> {
+export async function askPod({ cluster, answerTimeoutMs }: ClusterSession, wanted: string, ask: string): Promise<string> {
   const { findJob } = await import('./find-pods.ts');
   const { job, selector } = await findJob(cluster, wanted);
   if (hasEnded(job.phase)) throw ended(job.jobId, job.phase);
@@ -51,12 +48,12 @@ export async function askPod(cluster: UserCluster, wanted: string, ask: string):
       // A cancelled job's pods may be gone before anybody reads them.
       return pods.length === 0 || values.includes(request) || values.includes(nonce) ? true : null;
     },
-    SEEN_TIMEOUT_MS,
+    answerTimeoutMs,
   );
   if (seen !== null) return job.phase;
   throw new NerveError(
     'unreachable',
-    `Nerve has not taken this within ${SEEN_TIMEOUT_MS / 1000} s. It stands on the pod and is taken when Nerve is back.`,
+    `Nerve has not taken this within ${answerTimeoutMs / 1000} s. It stands on the pod and is taken when Nerve is back.`,
     {
       hint: `See what is wrong with: nerve doctor --context ${cluster.context} -n ${cluster.namespace}`,
       fields: { jobId: job.jobId, pod: job.pod, ask },

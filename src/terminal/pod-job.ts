@@ -111,8 +111,8 @@ function phaseOf(pod: Pod): string {
 function planOf(plan: Readonly<Record<string, unknown>> | null): PodPlan | null {
   if (plan === null) return null;
   return {
-    startMs: instant(plan['start'] ?? plan['startMs']),
-    latestStartMs: instant(plan['latestStart'] ?? plan['latestStartMs']),
+    startMs: instant(plan['start'] ?? plan['startAt'] ?? plan['startMs']),
+    latestStartMs: instant(plan['latestStart'] ?? plan['latestStartAt'] ?? plan['latestStartMs']),
     zone: text(plan['zone']),
     instanceType: text(plan['instanceType']),
     capacityType: text(plan['capacityType']),

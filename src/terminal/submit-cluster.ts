@@ -1,5 +1,6 @@
 // `nerve submit` against a cluster, from flags to the worker's acknowledgement.
 
+import { stringify } from 'yaml';
 import { NerveError } from '../engine/errors.ts';
 import { POD } from '../engine/pod/names.ts';
 import type { PodSpec } from '../engine/pod/types.ts';
@@ -15,9 +16,6 @@ import { jobOf } from './pod-job.ts';
 import { podPlanSentence, podSentence } from './pod-words.ts';
 import type { Ask, Talk } from './prepare.ts';
 import { localZone, parseDeadline, parseLength, span, written } from './when.ts';
-
-/** The worker's watch sees a pod at once; after a restart it lists first. */
-const ACK_TIMEOUT_MS = 20_000;
 
 export interface ClusterSubmitFlags extends SubmitFlags, ClusterFlags {
   readonly file?: string | undefined;
@@ -37,7 +35,6 @@ export async function submitToCluster(session: ClusterSession, flags: ClusterSub
   const { intake, warnings } = await tryCreate(cluster, job);
   for (const warning of warnings) talk.say(`warning: ${warning}`);
   if (flags['dry-run'] === true) {
-    const { stringify } = await import('yaml');
     talk.say(
       intake.nerve === 'adopts'
         ? 'Nothing was created. Nerve would take this job.'
@@ -105,20 +102,25 @@ async function needed(ask: Ask): Promise<string> {
 }
 
 /** Shows what the worker wrote. One that is silent is said so: the pod stands, and its alarm is the watchdog's then. */
-async function acknowledged({ cluster, target }: ClusterSession, object: Manifest, talk: Talk, { deadlineMs, workMs }: Times): Promise<unknown> {
+async function acknowledged(
+  { cluster, target, answerTimeoutMs }: ClusterSession,
+  object: Manifest,
+  talk: Talk,
+  { deadlineMs, workMs }: Times,
+): Promise<unknown> {
   const found = await cluster.until(
     selectorOf(object),
     (pods) => {
       const job = jobOf(pods);
       return job !== null && job.jobId !== '' && job.acknowledged ? job : null;
     },
-    ACK_TIMEOUT_MS,
+    answerTimeoutMs,
   );
   const job = found ?? jobOf(await cluster.pods(selectorOf(object)));
   const nowMs = Date.now();
   if (found === null)
     talk.say(
-      `warning: it is created, but Nerve's worker has not said anything within ${ACK_TIMEOUT_MS / 1000} s. If Nerve is dead, the watchdog starts it within 4 min. See: nerve doctor`,
+      `warning: it is created, but Nerve's worker has not said anything within ${answerTimeoutMs / 1000} s. If Nerve is dead, the watchdog starts it within 4 min. See: nerve doctor`,
     );
   else talk.say(found.plan === null ? podSentence(found, nowMs) : podPlanSentence(found.plan, nowMs));
   const jobId = job?.jobId ?? '';
