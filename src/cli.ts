@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { flush, handle, type Interfaces, run, settings } from '@oclif/core';
 import Agent from './commands/agent.ts';
 import Cancel from './commands/cancel.ts';
+import Checkpoints from './commands/checkpoints.ts';
 import ConfigShow from './commands/config/show.ts';
 import Demo from './commands/demo.ts';
 import Down from './commands/down.ts';
@@ -30,6 +31,7 @@ import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
 export const COMMANDS = {
   agent: Agent,
   cancel: Cancel,
+  checkpoints: Checkpoints,
   'config:show': ConfigShow,
   demo: Demo,
   down: Down,

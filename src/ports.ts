@@ -207,3 +207,13 @@ export interface UserCluster {
   /** May this user do that here? Asked of the API server itself. */
   may(verb: string, resource: string, group?: string): Promise<boolean>;
 }
+
+/** The seal log of one job, to look at: `file:///folder` or `s3://bucket/prefix` (docs/checkpoint-contract.md). */
+export interface SealLog {
+  /** Numbers of the entries, ascending. */
+  numbers(): Promise<readonly number[]>;
+  /** Text of an entry; null if it went. */
+  entry(number: number): Promise<string | null>;
+  /** Creates something under the URI, tries to create it again, reads it and takes it away: `no-fence` if the second creation was not refused. */
+  tryOut(): Promise<'ok' | 'no-fence'>;
+}

@@ -15,7 +15,7 @@ import { NerveError } from './engine/errors.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
-import type { Clock, Log, Market } from './ports.ts';
+import type { Clock, Log, Market, SealLog } from './ports.ts';
 import type { OpenQueue } from './queue/open.ts';
 
 export { chance } from './adapters/local/chance.ts';
@@ -74,6 +74,17 @@ export async function openSession(at: Where): Promise<Session> {
       hint: 'Start it with "nerve up" (in another terminal, or with --detach).',
     });
   return sessionOn(info, at);
+}
+
+/** Looks at a job's checkpoints with this user's own rights. */
+export async function openSealLog(uri: string): Promise<SealLog> {
+  if (!uri.startsWith('s3:')) return (await import('./adapters/local/seal-files.ts')).fileSealLog(uri);
+  const { s3SealLog } = await import('./adapters/aws/s3.ts');
+  const env = environment();
+  const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null;
+  // Another service than Amazon's has no regions to find.
+  const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? null;
+  return s3SealLog(uri, { endpoint, region: region ?? (endpoint === null ? null : 'us-east-1') });
 }
 
 /** What reports read. */
