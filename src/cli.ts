@@ -10,6 +10,7 @@ import Cancel from './commands/cancel.ts';
 import Checkpoints from './commands/checkpoints.ts';
 import ConfigShow from './commands/config/show.ts';
 import Demo from './commands/demo.ts';
+import Doctor from './commands/doctor.ts';
 import Down from './commands/down.ts';
 import Explain from './commands/explain.ts';
 import List from './commands/list.ts';
@@ -34,6 +35,7 @@ export const COMMANDS = {
   checkpoints: Checkpoints,
   'config:show': ConfigShow,
   demo: Demo,
+  doctor: Doctor,
   down: Down,
   explain: Explain,
   list: List,

@@ -14,6 +14,7 @@ import { engineSettings, timingFor } from './config/timing.ts';
 import { NerveError } from './engine/errors.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
+import type { Machine } from './adapters/local/look-around.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
 import type { Clock, Log, Market, SealLog } from './ports.ts';
 import type { OpenQueue } from './queue/open.ts';
@@ -85,6 +86,28 @@ export async function openSealLog(uri: string): Promise<SealLog> {
   // Another service than Amazon's has no regions to find.
   const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? null;
   return s3SealLog(uri, { endpoint, region: region ?? (endpoint === null ? null : 'us-east-1') });
+}
+
+/** This machine, for the doctor. A Redis is found, never fetched for that. */
+export async function lookAround({ config, paths }: Where): Promise<Machine & { readonly redis: RedisLook; readonly up: boolean }> {
+  const { lookAtMachine } = await import('./adapters/local/look-around.ts');
+  const redis = await lookForRedis(config, paths).catch((error: unknown) => {
+    if (error instanceof NerveError) return { refused: error.message, fix: error.hint ?? 'Try again.' };
+    throw error;
+  });
+  return { ...(await lookAtMachine(paths.state)), redis, up: isUp(paths) };
+}
+
+type RedisLook = { readonly path: string; readonly from: string } | { readonly refused: string; readonly fix: string };
+
+async function lookForRedis(config: Config, paths: Paths): Promise<RedisLook> {
+  if (config.redis.url !== null) {
+    await checkForeignRedis(config.redis.url, silentLog);
+    return { path: config.redis.url.replace(/:[^:@/]*@/, ':***@'), from: 'redis.url' };
+  }
+  const { redisAtHand } = await import('./adapters/redis-server/find.ts');
+  const found = await redisAtHand({ cacheDir: paths.cache, pathVariable: environment()['PATH'] ?? '' });
+  return found ?? { path: 'none yet', from: 'pip, fetched by the first "nerve up"' };
 }
 
 /** What reports read. */

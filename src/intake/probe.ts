@@ -8,7 +8,7 @@ import type { Manifest, UserCluster } from '../ports.ts';
 const DAY_MS = 86_400_000;
 
 /** Small, and allowed under the strictest Pod Security level. Its image is never pulled. */
-function probePod(nowMs: number): Manifest {
+export function probePod(nowMs: number): Manifest {
   const resources = { cpu: '10m', memory: '16Mi' };
   return {
     apiVersion: 'v1',

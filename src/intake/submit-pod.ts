@@ -31,7 +31,8 @@ export async function tryCreate(cluster: UserCluster, job: Manifest): Promise<Tr
 function judge(object: Manifest, warnings: readonly string[]): Intake {
   if (versionOn(object) !== null && object.metadata.labels?.[JOB_ID_LABEL] !== undefined) return { nerve: 'adopts' };
   const why = warnings.filter((text) => /^nerve\b/i.test(text));
-  return why.length > 0 ? { nerve: 'untouched', why } : { nerve: 'away' };
+  // A webhook whose worker is dead says so itself.
+  return why.length > 0 && !why.some((text) => text.includes('does not answer')) ? { nerve: 'untouched', why } : { nerve: 'away' };
 }
 
 /** The first pod that the Job controller would make of it. */

@@ -3,7 +3,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { NerveError } from '../engine/errors.ts';
-import { POD } from '../engine/pod/names.ts';
+import { HOLD_GATE, POD } from '../engine/pod/names.ts';
+import type { PodSpec } from '../engine/pod/types.ts';
 import { heldManifest } from '../intake/held-manifest.ts';
 import { newJobId } from '../intake/submit.ts';
 import { podOf, withoutNerve } from '../intake/submit-pod.ts';
@@ -45,7 +46,11 @@ export async function whenAway(
       hint: 'If you know that one runs, add --yes; else use --if-away run.',
     });
   const jobId = newJobId();
-  const { object } = await cluster.create(heldManifest(job, { jobId, hookToken: randomBytes(24).toString('hex') }), { dryRun: false });
+  const held = heldManifest(job, { jobId, hookToken: randomBytes(24).toString('hex') });
+  const tried = (await cluster.create(held, { dryRun: true })).object.spec as PodSpec;
+  if (!(tried.schedulingGates ?? []).some(({ name }) => name === HOLD_GATE))
+    throw new NerveError('unreachable', `${away}, and its webhook holds nothing while its worker is dead. Nothing was created.`, { hint: CHOICES });
+  const { object } = await cluster.create(held, { dryRun: false });
   talk.say(`${away}. The job is held; the watchdog will start it within 4 min unless Nerve returns. By hand: nerve release --all`);
   talk.log(jobId);
   return {

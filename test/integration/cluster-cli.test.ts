@@ -208,7 +208,7 @@ describe('submit', () => {
   });
 
   it("passes the webhook's warning on and creates nothing when Nerve would leave the pod alone", async () => {
-    api.admit = (pod) => ({ pod, warnings: ['nerve: left untouched: it has a PersistentVolumeClaim'] });
+    api.admit = (pod) => ({ pod, warnings: ['nerve: left alone, because volume "data" (a PersistentVolumeClaim) may be tied to one zone'] });
     const { code, err } = await nerve(SUBMIT);
     expect({ code, err }).toEqual({ code: 4, err: expect.stringMatching(/leave this pod alone: .*PersistentVolumeClaim/) });
     expect(api.pods.size).toBe(0);
@@ -240,6 +240,18 @@ describe('submit', () => {
       const pod = api.pods.get(out.trim());
       expect(pod?.metadata.labels).toEqual({});
       expect(pod?.spec.schedulingGates ?? []).toEqual([]);
+    });
+
+    it('does not call it held where a webhook without its worker takes the gate off again', async () => {
+      api.admit = (pod) => ({
+        pod: { ...pod, spec: { ...pod.spec, schedulingGates: [] } },
+        warnings: ['nerve: Nerve does not answer at the moment, so this pod is not held.'],
+      });
+      expect(await away('--if-away', 'hold', '--yes')).toMatchObject({
+        code: 3,
+        err: expect.stringContaining('holds nothing while its worker is dead'),
+      });
+      expect(api.pods.size).toBe(0);
     });
 
     it('holds it only where a watchdog is visible, or on the user’s word', async () => {
