@@ -12,6 +12,7 @@ import ConfigShow from './commands/config/show.ts';
 import Demo from './commands/demo.ts';
 import Doctor from './commands/doctor.ts';
 import Down from './commands/down.ts';
+import Drill from './commands/drill.ts';
 import Explain from './commands/explain.ts';
 import List from './commands/list.ts';
 import Logs from './commands/logs.ts';
@@ -37,6 +38,7 @@ export const COMMANDS = {
   demo: Demo,
   doctor: Doctor,
   down: Down,
+  drill: Drill,
   explain: Explain,
   list: List,
   logs: Logs,

@@ -118,13 +118,25 @@ export interface HostedAttempt {
   readonly attempt: number;
   readonly hook: HookTarget | null;
   readonly stopRequest: StopRequest | null;
+  /** What `nerve drill` wrote: `<nonce>` or `<nonce>,move`; absent: nothing. */
+  readonly drill?: string | null;
+  /** Nonce of the newest drill that was answered. */
+  readonly drilled?: string | null;
   readonly ended: boolean;
+}
+
+/** How a drill went; times are real. */
+export interface DrillResult {
+  readonly nonce: string;
+  readonly sealed: { readonly id: string; readonly step: number; readonly bytes: number; readonly tookMs: number } | null;
+  readonly error: string | null;
 }
 
 export interface AttemptAnnotations {
   readonly progress?: ObservedProgress;
   readonly resumed?: NonNullable<ObservedAttempt['resumed']>;
   readonly lastCheckpoint?: CheckpointInfo;
+  readonly drillResult?: DrillResult;
 }
 
 /** The agent's node: what runs there and what may be written about it. */

@@ -16,7 +16,7 @@ import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
 import type { Machine } from './adapters/local/look-around.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
-import type { Clock, Log, Market, SealLog } from './ports.ts';
+import type { Clock, DrillResult, Log, Market, SealLog } from './ports.ts';
 import type { OpenQueue } from './queue/open.ts';
 
 export { chance } from './adapters/local/chance.ts';
@@ -86,6 +86,16 @@ export async function openSealLog(uri: string): Promise<SealLog> {
   // Another service than Amazon's has no regions to find.
   const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? null;
   return s3SealLog(uri, { endpoint, region: region ?? (endpoint === null ? null : 'us-east-1') });
+}
+
+/** A drill of the job's running attempt; null when none runs. Its hook is on this machine, so no agent is needed. */
+export async function drillHere({ cloud, clock }: Session, jobId: string, nonce: string): Promise<DrillResult | null> {
+  const running = (await cloud.attempts({ jobId })).find((attempt) => attempt.phase === 'running' && attempt.nodeName !== null);
+  if (running === undefined || running.nodeName === null) return null;
+  const mine = (await cloud.node({ node: running.nodeName })).attempts.find(({ seen }) => seen.name === running.name);
+  if (mine === undefined) return null;
+  const [{ drill }, { httpHooks }] = await Promise.all([import('./agent/drill.ts'), import('./adapters/hooks/http.ts')]);
+  return drill(httpHooks(), mine.hook, nonce, clock);
 }
 
 /** This machine, for the doctor. A Redis is found, never fetched for that. */

@@ -87,13 +87,15 @@ export function sealTable(seals: readonly Seal[], nowMs: number): string {
       String(seal.attempt),
       step,
       size(seal.bytes),
-      span(seal.durationMs),
+      took(seal.durationMs),
       seal.sealedAtMs === null ? '?' : span(nowMs - seal.sealedAtMs),
       what,
     ];
   });
   return table([['SEAL', 'ATTEMPT', 'STEP', 'SIZE', 'TOOK', 'AGE', 'WHAT'], ...rows]);
 }
+
+const took = (ms: number): string => (ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : span(ms));
 
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

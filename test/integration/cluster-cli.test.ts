@@ -334,6 +334,28 @@ describe('a job that is there', () => {
     expect(await nerve(['logs', JOB])).toMatchObject({ code: 0, out: 'hello from train-x1\n' });
   });
 
+  it('is drilled through an annotation that the agent of its node answers', async () => {
+    expect(await nerve(['drill', JOB])).toMatchObject({ code: 4, err: expect.stringContaining('does not run now') });
+    api.set('train-x1', (pod) => ({ ...pod, spec: { ...pod.spec, nodeName: 'n1', schedulingGates: [] }, status: { phase: 'Running' } }));
+    const tookMs = [20_000, 150_000];
+    api.answer = (seen) => {
+      const nonce = (seen.body as { metadata?: { annotations?: Record<string, string> } } | null)?.metadata?.annotations?.['nerve.io/drill'];
+      if (nonce !== undefined)
+        setTimeout(
+          () =>
+            note('train-x1', {
+              'nerve.io/drill-result': JSON.stringify({ nonce, sealed: { id: '1', step: 4, bytes: 1000, tookMs: tookMs.shift() }, error: null }),
+            }),
+          100,
+        );
+      return null;
+    };
+    expect(await nerve(['drill', JOB])).toMatchObject({ code: 0, out: expect.stringContaining('PASS: checkpoint in 20.0 s') });
+    expect(await nerve(['drill', JOB])).toMatchObject({ code: 1, out: expect.stringContaining('FAIL: checkpoint in 150.0 s') });
+    api.answer = () => null;
+    expect(await nerve(['drill', JOB, '--timeout', '1s'])).toMatchObject({ code: 3, err: expect.stringContaining('No agent has answered') });
+  });
+
   it('is started by hand with release --all, without Nerve', async () => {
     expect(await nerve(['release', '--all', '--target', 'cluster'])).toMatchObject({ code: 0, out: expect.stringContaining('1 gate opened') });
     expect(api.pods.get('train-x1')?.spec.schedulingGates).toEqual([]);

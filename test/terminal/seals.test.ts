@@ -77,7 +77,7 @@ it('is a table of step, size, time and age', () => {
   ];
   const [head, ...lines] = sealTable(seals, nowMs).split('\n');
   expect(head).toMatch(/^SEAL +ATTEMPT +STEP +SIZE +TOOK +AGE +WHAT$/);
-  expect(lines[0]).toMatch(/^0000000006 +2 +510\/600 +1\.0 MB +5 s +2 min +final \(interruption\)$/);
+  expect(lines[0]).toMatch(/^0000000006 +2 +510\/600 +1\.0 MB +5\.30 s +2 min +final \(interruption\)$/);
   expect(lines[1]).toMatch(/completed$/);
   expect(lines[2]).toMatch(/attempt 2 resumed \(epoch 4\)$/);
   expect(lines[3]).toMatch(/^0000000003 .*unreadable/);
