@@ -40,7 +40,7 @@ export async function checkpointUriOf(wanted: string, flags: TargetFlags): Promi
 }
 
 /** What its process was told wins over what was asked: the webhook may have completed it. */
-export function uriOn(pod: Pod): string | null {
+function uriOn(pod: Pod): string | null {
   const env = pod.spec.containers.flatMap((container) => container.env ?? []).find(({ name }) => name === ENV.checkpointUri);
   return env?.value ?? pod.metadata.annotations?.[POD.checkpointUri] ?? null;
 }

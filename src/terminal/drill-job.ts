@@ -29,6 +29,7 @@ export interface DrillReport {
   readonly error: string | null;
 }
 
+/** @internal */
 export function drillReport(target: DrillReport['target'], jobId: string, { sealed, error }: DrillResult, resumeMs: number | null): DrillReport {
   const checkpointMs = sealed?.tookMs ?? null;
   return {

@@ -51,6 +51,7 @@ export async function readSeals(log: SealLog, last: number): Promise<{ readonly 
   return { total: numbers.length, seals: await Promise.all(newest.map(async (number) => sealFrom(number, await log.entry(number)))) };
 }
 
+/** @internal */
 export function sealFrom(number: number, text: string | null): Seal {
   const parsed = entrySchema.safeParse(json(text));
   if (!parsed.success) return { number, type: 'unreadable' };

@@ -13,7 +13,7 @@ const COMMANDS = Object.fromEntries(
   await Promise.all(
     files.map(
       async (name) =>
-        [name.slice(0, -3).replaceAll('/', ':'), ((await import(`../../src/commands/${name}`)) as { default: typeof Command }).default] as const,
+        [name.slice(0, -3).replaceAll('/', ':'), ((await import(/* @vite-ignore */ `../../src/commands/${name}`)) as { default: typeof Command }).default] as const,
     ),
   ),
 );
@@ -37,14 +37,15 @@ const written = ({ type, char, required, multiple, options }: Shape): string =>
     .filter((part) => part !== '')
     .join(' ');
 
-const shapes = (flags: Readonly<Record<string, unknown>> | undefined): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(flags ?? {}).map(([name, flag]) => [name, written(flag as Shape)]));
+const lines = (command: string, flags: Readonly<Record<string, unknown>> | undefined): readonly string[] =>
+  Object.entries(flags ?? {}).map(([name, flag]) => `${command} --${name}: ${written(flag as Shape)}`);
 
 it('has the flags and arguments that it had', async () => {
-  const all = Object.fromEntries(
-    Object.entries(COMMANDS).map(([id, command]) => [id, { args: Object.keys(command.args ?? {}), flags: shapes(command.flags) }]),
-  );
-  await expect(`${JSON.stringify({ everywhere: shapes(NerveCommand.baseFlags), ...all }, null, 2)}\n`).toMatchFileSnapshot('flags.snapshot.json');
+  const all = Object.entries(COMMANDS).flatMap(([id, command]) => [
+    [id, ...Object.keys(command.args ?? {}).map((arg) => arg.toUpperCase())].join(' '),
+    ...lines(id, command.flags),
+  ]);
+  await expect(`${[...lines('every command', NerveCommand.baseFlags), ...all].join('\n')}\n`).toMatchFileSnapshot('flags.snapshot.txt');
 });
 
 it('says what every flag is for', () => {

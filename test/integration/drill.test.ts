@@ -11,7 +11,7 @@ afterAll(() => local.stop());
 
 it('times a real checkpoint, passes, and leaves the job running', async () => {
   const submitted = await local.nerve('submit', '-d', '+24h', '--duration', '2h', '--', 'python3', TRAINER, '--steps', '1000000');
-  expect(submitted, submitted.stderr).toMatchObject({ code: 0 });
+  expect(submitted).toMatchObject({ code: 0 });
   const job = submitted.stdout.trim();
   expect(await local.nerve('release', job)).toMatchObject({ code: 0 });
   const session = await local.session();
@@ -19,7 +19,7 @@ it('times a real checkpoint, passes, and leaves the job running', async () => {
     (await session.cloud.attempts({ jobId: job })).some((a) => a.phase === 'running' && (a.progress?.step ?? 0) > 0);
   await until(running, 60_000, () => `it does not run: ${JSON.stringify(local.cloudState().attempts)}`);
   const { code, stdout, stderr } = await local.nerve('drill', job, '--json');
-  expect({ code, stderr }, stdout).toEqual({ code: 0, stderr: '' });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const report = JSON.parse(stdout) as { checkpointMs: number; bytes: number };
   expect(report).toMatchObject({ target: 'local', jobId: job, passed: true, error: null });
   expect(report.checkpointMs).toBeGreaterThan(0);
