@@ -72,7 +72,7 @@ export async function openSession(at: Where): Promise<Session> {
   const info = readUp(at.paths.upFile);
   if (info === null)
     throw new NerveError('unreachable', 'Nerve does not run on this machine.', {
-      hint: 'Start it with "nerve up" (in another terminal, or with --detach).',
+      hint: 'Start it here with "nerve up" (in another terminal, or with --detach).',
     });
   return sessionOn(info, at);
 }

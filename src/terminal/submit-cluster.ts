@@ -33,7 +33,7 @@ export async function submitToCluster(session: ClusterSession, flags: ClusterSub
   const command = argv.length > 0 ? argv : ((asked.file.template === undefined ? asked.file.command : undefined) ?? []);
   const job = clusterJob({ flags, asked, command, defaults, deadlineMs: when.askedMs, workMs: when.workMs });
   const { intake, warnings } = await tryCreate(cluster, job);
-  for (const warning of warnings) talk.say(`warning: ${warning}`);
+  if (intake.nerve !== 'untouched' || flags['dry-run'] === true) for (const warning of warnings) talk.say(`warning: ${warning}`);
   if (flags['dry-run'] === true) {
     talk.say(
       intake.nerve === 'adopts'
@@ -44,7 +44,7 @@ export async function submitToCluster(session: ClusterSession, flags: ClusterSub
     return job;
   }
   if (intake.nerve === 'untouched')
-    throw new NerveError('refused', `Nerve would leave this pod alone: ${intake.why.join('; ')}`, {
+    throw new NerveError('refused', `Nerve would leave this pod alone: ${intake.why.map((text) => text.replace(/^nerve: /i, '')).join('; ')}`, {
       hint: 'Nothing was created. Correct that, or create it with kubectl.',
     });
   if (intake.nerve === 'away') return whenAway(session, job, { mode: flags['if-away'] ?? defaults.ifAway ?? 'fail', yes: flags.yes === true }, talk);

@@ -254,8 +254,7 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       /^fail grace: the last checkpoint of slow took 150 s/,
       /^fail quotas: quota full is used up: 1 of 1 pods/,
     ];
-    for (const fault of expected)
-      expect(faults.filter((line) => fault.test(line))).toHaveLength(1);
+    for (const fault of expected) expect(faults.filter((line) => fault.test(line))).toHaveLength(1);
     expect(all.filter(({ status }) => status === 'ok').map(({ check }) => check)).toEqual(expect.arrayContaining(['version', 'rights']));
     expect(all.filter(({ status, fix }) => status !== 'ok' && (fix ?? '') === '')).toEqual([]);
 

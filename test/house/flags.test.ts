@@ -13,7 +13,10 @@ const COMMANDS = Object.fromEntries(
   await Promise.all(
     files.map(
       async (name) =>
-        [name.slice(0, -3).replaceAll('/', ':'), ((await import(/* @vite-ignore */ `../../src/commands/${name}`)) as { default: typeof Command }).default] as const,
+        [
+          name.slice(0, -3).replaceAll('/', ':'),
+          ((await import(/* @vite-ignore */ `../../src/commands/${name}`)) as { default: typeof Command }).default,
+        ] as const,
     ),
   ),
 );

@@ -148,7 +148,7 @@ export async function fakeApi(): Promise<FakeApi> {
     return {
       status: 201,
       body: { ...pod, apiVersion: 'v1', kind: 'Pod' },
-      headers: warnings.length === 0 ? {} : { warning: warnings.map((w) => `299 - "${w}"`).join(', ') },
+      headers: warnings.length === 0 ? {} : { warning: warnings.map((w) => `299 - ${JSON.stringify(w)}`).join(', ') },
     };
   }
 
