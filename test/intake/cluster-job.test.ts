@@ -159,9 +159,13 @@ describe('where Nerve is away', () => {
   it('a job that runs without it carries no label and no gate', () => {
     const pod = clusterJob(ask());
     const gated = { ...pod, spec: { ...(pod.spec as object), schedulingGates: [{ name: 'nerve.io/hold' }, { name: 'kueue.x-k8s.io/admission' }] } };
-    expect(withoutNerve(gated)).toMatchObject({ metadata: { labels: {} }, spec: { schedulingGates: [{ name: 'kueue.x-k8s.io/admission' }] } });
-    expect(withoutNerve(clusterJob(ask({ flags: {}, asked: { file: {}, manifest: JOB }, command: [] })))).toMatchObject({
-      spec: { template: { metadata: { labels: {} } } },
+    const plain = withoutNerve(gated);
+    expect(plain.metadata.labels).toEqual({});
+    expect(plain.spec).toMatchObject({ schedulingGates: [{ name: 'kueue.x-k8s.io/admission' }] });
+    const job = withoutNerve(clusterJob(ask({ flags: {}, asked: { file: {}, manifest: JOB }, command: [] })));
+    expect((job.spec as { readonly template: { readonly metadata: object } }).template.metadata).toEqual({
+      labels: {},
+      annotations: expect.anything(),
     });
   });
 
