@@ -70,6 +70,13 @@ const rules = [
     to: { path: '^src/(worker|agent|feeds|webhook|dashboard|queue|adapters)/' },
   },
   {
+    name: 'doctor-looks-through-ports',
+    comment: 'Facts are gathered through ports, judged without I/O, and shown by others.',
+    severity: 'error',
+    from: { path: '^src/doctor/' },
+    to: { path: '^src/', pathNot: ['^src/doctor/', '^src/engine/', '^src/ports\\.ts$', '^src/intake/'] },
+  },
+  {
     name: 'intake-speaks-ports',
     comment: 'What turns an ask into a record works on any target.',
     severity: 'error',

@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { flush, handle, type Interfaces, run, settings } from '@oclif/core';
 import Agent from './commands/agent.ts';
 import Cancel from './commands/cancel.ts';
+import Checkpoints from './commands/checkpoints.ts';
 import ConfigShow from './commands/config/show.ts';
 import Demo from './commands/demo.ts';
+import Doctor from './commands/doctor.ts';
 import Down from './commands/down.ts';
+import Drill from './commands/drill.ts';
 import Explain from './commands/explain.ts';
 import List from './commands/list.ts';
 import Logs from './commands/logs.ts';
@@ -33,9 +36,12 @@ import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
 export const COMMANDS = {
   agent: Agent,
   cancel: Cancel,
+  checkpoints: Checkpoints,
   'config:show': ConfigShow,
   demo: Demo,
+  doctor: Doctor,
   down: Down,
+  drill: Drill,
   explain: Explain,
   list: List,
   logs: Logs,

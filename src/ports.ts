@@ -8,7 +8,7 @@ import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
 import type { WorkerBeat } from './engine/pod/beat.ts';
 import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
-import type { Pod } from './engine/pod/types.ts';
+import type { ObjectMeta, Pod } from './engine/pod/types.ts';
 import type { JobReport } from './engine/report.ts';
 import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
 
@@ -263,4 +263,50 @@ export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+// --- the command line's side of a cluster: what kubectl could do with the same kubeconfig, and no more ---
+
+/** What the command line creates: whole objects as the user wrote them, with Nerve's marks. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: 'Pod' | 'Job';
+  readonly metadata: ObjectMeta;
+  readonly spec: unknown;
+}
+
+export interface Created {
+  readonly object: Manifest;
+  /** `Warning` headers of the answer: the API server's own and those of admission webhooks. */
+  readonly warnings: readonly string[];
+}
+
+/** One namespace of one context. */
+export interface UserCluster {
+  readonly context: string;
+  readonly namespace: string;
+  create(object: Manifest, options: { readonly dryRun: boolean }): Promise<Created>;
+  /** `selector` is a label selector. */
+  pods(selector: string): Promise<readonly Pod[]>;
+  /** Shows `see` the pods now and after every change, until it answers something but null (that is the result) or the time is up (null). */
+  until<T>(selector: string, see: (pods: readonly Pod[]) => T | null, timeoutRealMs: number): Promise<T | null>;
+  annotate(pod: string, annotations: Readonly<Record<string, string>>): Promise<void>;
+  /** Takes the gate of that name away; one that is gone already is success. */
+  openGate(pod: string, gate: string): Promise<void>;
+  /** Prints what a pod's first container wrote, and with `follow` what it writes until it ends. */
+  logs(pod: string, options: { readonly follow: boolean }, print: (text: string) => void): Promise<void>;
+  /** Any read, by path, for the doctor. */
+  get(path: string): Promise<unknown>;
+  /** May this user do that here? Asked of the API server itself. */
+  may(verb: string, resource: string, group?: string): Promise<boolean>;
+}
+
+/** The seal log of one job, to look at: `file:///folder` or `s3://bucket/prefix` (docs/checkpoint-contract.md). */
+export interface SealLog {
+  /** Numbers of the entries, ascending. */
+  numbers(): Promise<readonly number[]>;
+  /** Text of an entry; null if it went. */
+  entry(number: number): Promise<string | null>;
+  /** Creates something under the URI, tries to create it again, reads it and takes it away: `no-fence` if the second creation was not refused. */
+  tryOut(): Promise<'ok' | 'no-fence'>;
 }

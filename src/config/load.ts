@@ -23,6 +23,8 @@ export interface Loaded {
 /** Environment variable -> path in the schema, and how its text is read. */
 const VARIABLES: Readonly<Record<string, { readonly path: readonly [string, string?]; readonly list?: true; readonly number?: true }>> = {
   NERVE_TARGET: { path: ['target'] },
+  NERVE_CONTEXT: { path: ['cluster', 'context'] },
+  NERVE_NAMESPACE: { path: ['cluster', 'namespace'] },
   NERVE_REDIS_URL: { path: ['redis', 'url'] },
   NERVE_INSTANCE_TYPES: { path: ['job', 'instanceTypes'], list: true },
   NERVE_ZONES: { path: ['job', 'zones'], list: true },

@@ -5,9 +5,44 @@ import { z } from 'zod';
 
 const seconds = z.number().positive().finite();
 
+const quantity = z.union([z.string().min(1), z.number().positive()]).transform(String);
+
+const contextSchema = z.strictObject({
+  namespace: z.string().min(1).optional(),
+  image: z.string().min(1).optional(),
+  gpus: z
+    .union([z.string().min(1), z.number().int().positive()])
+    .transform(String)
+    .optional(),
+  cpu: quantity.optional(),
+  memory: quantity.optional(),
+  serviceAccount: z.string().min(1).optional(),
+  checkpointUri: z.string().min(1).optional(),
+  zones: z.array(z.string().min(1)).min(1).optional(),
+  instanceTypes: z.array(z.string().min(1)).min(1).optional(),
+  optimize: z.enum(['cost', 'carbon', 'balanced']).optional(),
+  ifAway: z.enum(['run', 'hold', 'fail']).optional(),
+});
+
+export type ContextDefaults = z.infer<typeof contextSchema>;
+
 export const configSchema = z.strictObject({
   /** Where jobs run; null = a running `nerve up` of this user, else the current kube context. */
   target: z.enum(['local', 'cluster']).nullable().default(null),
+  cluster: z
+    .strictObject({
+      /** Kube context; null = the current one. */
+      context: z.string().min(1).nullable().default(null),
+      /** Where jobs of any context go; null = what `contexts` says, else the context's own, else "default". */
+      namespace: z.string().min(1).nullable().default(null),
+      /** How long a submit waits for the worker's plan, and an ask until it is taken. */
+      answerTimeoutSeconds: seconds.default(20),
+      /** Where Nerve itself is installed: the doctor looks there. */
+      nerveNamespace: z.string().min(1).default('nerve'),
+    })
+    .prefault({}),
+  /** Defaults of `nerve submit` for one kube context each; flags and the job file win over them. */
+  contexts: z.record(z.string(), contextSchema).default({}),
   redis: z
     .strictObject({
       /** `redis://...` or the path of a unix socket; null = the embedded one. */

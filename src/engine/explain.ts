@@ -50,6 +50,9 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'deadline-passed': 'Its deadline has passed; it goes on.',
 };
 
+/** The sentence for a reason that came as text, from an annotation; null for one that this version does not know. */
+export const reasonText = (reason: string): string | null => (reason in REASON_TEXT ? REASON_TEXT[reason as Reason] : null);
+
 export function explain(state: JobState, market: MarketView | null, settings: EngineSettings, nowMs: number, format: Format): Explanation {
   const reason = currentReason(state);
   const numbers = [

@@ -64,7 +64,8 @@ export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'n
   return flags.name ?? file.name ?? basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
 }
 
-function checkpointUri(uri: string): string {
+/** @throws NerveError `usage`. */
+export function checkpointUri(uri: string): string {
   if (/^s3:\/\/[^/]+/.test(uri) || /^file:\/\/\/[^/]/.test(uri)) return uri.replace(/\/+$/, '');
   throw new NerveError('usage', `"${uri}" is not a place for checkpoints.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
 }

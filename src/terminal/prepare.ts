@@ -17,6 +17,13 @@ export interface Prepared {
   readonly understood: string;
 }
 
+/** `say` is stderr, `log` is stdout. */
+export interface Talk {
+  readonly say: (text: string) => void;
+  readonly log: (text: string) => void;
+  readonly ask: Ask;
+}
+
 export type Ask = ((text: string) => Promise<string>) | null;
 
 export async function prepareSpec(
