@@ -10,6 +10,7 @@ import { DelayedError, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { JobId } from '../engine/job.ts';
 import type { Alarms, Clock, Log } from '../ports.ts';
+import { armMany, DELAYED_SCORE_PER_MS } from './arm-many.ts';
 import { asNerveError } from './connection.ts';
 
 const QUEUE = 'nerve-alarms';
@@ -24,7 +25,7 @@ return asked`;
 const RETRY_REAL_MS = [250, 500, 1000, 2000, 5000] as const;
 
 export interface BulkAlarms extends Alarms {
-  /** For jobs that have no alarm yet; one that is there already stays as it is. */
+  /** For jobs that have no alarm yet, at most 3,000 at once; one that is there already stays as it is. */
   armMany(alarms: readonly { readonly jobId: JobId; readonly atMs: number }[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -72,7 +73,11 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
     },
     armMany: async (alarms) => {
       try {
-        await queue.addBulk(alarms.map(({ jobId, atMs }) => ({ name: 'wake', data: {}, opts: { jobId, ...options(atMs) } })));
+        await armMany(
+          queue,
+          redis,
+          alarms.map(({ jobId, atMs }) => ({ jobId, delayMs: delayTo(atMs) })),
+        );
       } catch (cause) {
         throw asNerveError(cause, 'Cannot set the alarms');
       }
@@ -125,9 +130,6 @@ async function readArmed(queue: Queue, redis: Redis, clock: Clock): Promise<Read
   }
   return armed;
 }
-
-/** BullMQ keeps the order of equal times in the lowest twelve bits of a score. */
-const DELAYED_SCORE_PER_MS = 0x1000;
 
 interface Processor {
   readonly handle: (jobId: JobId) => Promise<number | null>;

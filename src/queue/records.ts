@@ -36,17 +36,18 @@ return 1`;
 // KEYS: live index, streams. ARGV: for each stream its job id and its events. All of them or, if there is no room, none. Answers the ids
 // that are somebody else's; a record that is there with these very events is ours, written by a call whose answer was lost.
 const CREATE = `
-local taken = {}
+local taken, made = {}, {}
 for i = 2, #KEYS do
   local jobId, events = ARGV[2 * i - 3], ARGV[2 * i - 2]
   if redis.call('EXISTS', KEYS[i]) == 0 then
     redis.call('XADD', KEYS[i], '1-0', 'e', events)
-    redis.call('SADD', KEYS[1], jobId)
+    made[#made + 1] = jobId
   else
     local first = redis.call('XRANGE', KEYS[i], '1-0', '1-0')[1]
     if not first or first[2][2] ~= events then taken[#taken + 1] = jobId end
   end
 end
+if #made > 0 then redis.call('SADD', KEYS[1], unpack(made)) end
 return taken`;
 
 export interface NewRecord {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
+import type { Alarms } from '../../src/ports.ts';
+import type { OpenQueue } from '../../src/queue/open.ts';
 import { wallClock } from '../support/clock.ts';
 import { memoryAlarms } from '../support/memory/alarms.ts';
 import { alarmsContract } from './alarms.ts';
@@ -23,6 +25,22 @@ alarmsContract('Redis', async () => {
     elsewhere: two.alarms,
     clock: wallClock,
     backoffMs: [250, 500],
+    close: async () => void (await Promise.all([one.close(), two.close()])),
+  };
+});
+
+// What arms many at once writes what BullMQ writes, but not through BullMQ (src/queue/arm-many.ts).
+alarmsContract('Redis, armed in bulk', async () => {
+  await server.empty();
+  const [one, two] = await Promise.all([server.open(), server.open()]);
+  const inBulk = ({ alarms }: OpenQueue): Alarms => ({
+    ...alarms,
+    arm: async (jobId, atMs) => ((await alarms.armed()).has(jobId) ? alarms.arm(jobId, atMs) : alarms.armMany([{ jobId, atMs }])),
+  });
+  return {
+    alarms: inBulk(one),
+    elsewhere: inBulk(two),
+    clock: wallClock,
     close: async () => void (await Promise.all([one.close(), two.close()])),
   };
 });

@@ -100,6 +100,24 @@ describe('many jobs at once', () => {
     expect((await queue.records.read('j-0'))?.events).toEqual(other?.events);
   });
 
+  it('have alarms that are kept as BullMQ keeps one', async () => {
+    const kept = async (arm: (atMs: number) => Promise<void>) => {
+      await server.empty();
+      const atMs = Date.now() + 3_600_000;
+      await arm(atMs);
+      const hash = await server.admin.hgetall('bull:nerve-alarms:j-1');
+      const [, score] = await server.admin.zrange('bull:nerve-alarms:delayed', 0, '-1', 'WITHSCORES');
+      const [member, wakesAtMs] = await server.admin.zrange('bull:nerve-alarms:marker', 0, '-1', 'WITHSCORES');
+      const delaysMs = [Number(hash['timestamp']) + Number(hash['delay']), Number(score) / 4096, Number(wakesAtMs)].map((at) => at - atMs);
+      // A command may take a moment, and what is rounded may be rounded up.
+      for (const delayMs of delaysMs) expect(Math.abs(delayMs)).toBeLessThan(500);
+      return { fields: Object.keys(hash).toSorted(), name: hash['name'], data: hash['data'], priority: hash['priority'], member };
+    };
+    const alone = await kept((atMs) => queue.alarms.arm('j-1', atMs));
+    expect(alone.fields).toContain('timestamp');
+    expect(await kept((atMs) => queue.alarms.armMany([{ jobId: 'j-1', atMs }]))).toEqual(alone);
+  });
+
   it('of which none are none', async () => {
     expect(await submitAll([])).toEqual({ accepted: [], taken: [] });
   });
