@@ -12,7 +12,7 @@ const assembled = existsSync('src/cli.ts');
 const config: KnipConfig = {
   entry: [
     ...(assembled ? ['src/cli.ts!', 'src/commands/**/*.ts!'] : ['src/**/*.ts!', 'test/support/**/*.ts']),
-    'scripts/{build,chart-schema,check,check-self,ci,image,test}.ts',
+    'scripts/{build,chart-schema,check,check-self,ci,image,make-tools,test}.ts',
     'bench/*.ts',
     'bench/*/main.ts',
     // Forked by tests, so no import leads to it.

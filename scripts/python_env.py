@@ -45,10 +45,10 @@ def main():
 
 def name_of(requirements):
     """What makes one environment differ from another: the pins, and the interpreter that its links lead to."""
-    with open(requirements, "rb") as file:
-        pins = file.read()
-    interpreter = f"{sys.version} {platform.machine()} {os.path.realpath(sys.executable)}"
-    return f"python-{sys.version_info[0]}.{sys.version_info[1]}-{hashlib.sha256(pins + interpreter.encode()).hexdigest()[:12]}"
+    with open(requirements, encoding="utf-8") as file:
+        pins = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    what = "\n".join([*pins, sys.version, platform.machine(), os.path.realpath(sys.executable)])
+    return f"python-{sys.version_info[0]}.{sys.version_info[1]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 def python_of(home):

@@ -29,11 +29,13 @@ const cache = (): string => pathsFor(process.env).cache;
 
 /** The Python of the tests' environment. */
 export async function testPython({ make }: ToolOptions): Promise<Tool> {
-  const asked = [join('scripts', 'python_env.py'), REQUIREMENTS, cache(), ...(make ? ['--make'] : [])];
-  const ran = await run('python3', asked, { echo: make, limitSeconds: LIMIT_SECONDS });
-  const lastWord = ran.output.trimEnd().split('\n').at(-1) ?? '';
-  if (ran.code === 0) return { is: 'there', path: lastWord };
-  return { is: ran.code === 1 ? 'broken' : 'missing', why: lastWord };
+  const asked = [join('scripts', 'python_env.py'), REQUIREMENTS, cache()];
+  const found = await run('python3', asked);
+  if (found.code === 0) return { is: 'there', path: found.output.trim() };
+  if (!make) return { is: 'missing', why: lastLineOf(found.output) };
+  const made = await run('python3', [...asked, '--make'], { echo: true, limitSeconds: LIMIT_SECONDS });
+  if (made.code === 0) return testPython({ make: false });
+  return { is: made.code === 1 ? 'broken' : 'missing', why: lastLineOf(made.output) };
 }
 
 /** A server that speaks S3; test/support/s3.ts starts it. */
@@ -48,8 +50,7 @@ export async function s3Program({ make }: ToolOptions): Promise<Tool> {
       env: { GOBIN: part },
       limitSeconds: LIMIT_SECONDS,
     });
-    const lastWord = ran.output.trimEnd().split('\n').at(-1) ?? '';
-    if (ran.code !== 0) return { is: 'missing', why: `go install failed: ${lastWord}` };
+    if (ran.code !== 0) return { is: 'missing', why: `go install failed: ${lastLineOf(ran.output)}` };
     // Whole or not there: of two that build at once the second replaces it by the same.
     renameSync(join(part, 'versitygw'), path);
     return { is: 'there', path };
@@ -57,3 +58,5 @@ export async function s3Program({ make }: ToolOptions): Promise<Tool> {
     rmSync(part, { recursive: true, force: true });
   }
 }
+
+const lastLineOf = (output: string): string => output.trimEnd().split('\n').at(-1) ?? '';

@@ -52,11 +52,10 @@ describe('the environment of the Python tests', { timeout: 180_000 }, () => {
     const both = await Promise.all([make('nerve_probe'), make('nerve_probe')]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
     expect(both.filter(({ output }) => output.includes('Successfully installed'))).toHaveLength(1);
-    const [one, other] = both.map(({ output }) => output.trimEnd().split('\n').at(-1) ?? '');
-    expect(one).toBe(other);
-    expect((await run(one ?? '', ['-c', 'import nerve_probe'])).code).toBe(0);
+    const path = (await run('python3', asked(requirements))).output.trim();
+    for (const { output } of both) expect(output).toContain(path);
+    expect((await run(path, ['-c', 'import nerve_probe'])).code).toBe(0);
     expect(left()).toHaveLength(1);
-    expect((await run('python3', asked(requirements))).output).toBe(`${one}\n`);
   });
 
   it('cannot be had where pip finds nothing: it says so and leaves nothing', async () => {
