@@ -6,8 +6,8 @@
 Exit codes: 0 there; 3 it is not there, or cannot be had here (the last line of stderr says why); 1 what was installed does not work.
 
 It is named after what is in it, so an older one is never taken for it. It is built beside its name, tried (`--imports`), and only then
-renamed: what stands under the name is whole. The lock is the kernel's (`flock`): of two that build at once one waits and then finds it,
-and one that was killed leaves a lock that nobody holds and a half-made folder that the next one throws away.
+renamed: what stands under the name is whole. The lock is the kernel's (`flock`): of two that build at once one waits and then finds it.
+venv and pip hold it too, so that one that was killed while its pip lives on is waited for; then its half-made folder is thrown away.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main():
         with open(home + ".lock", "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not whole(home):
-                make(home, args.requirements, args.imports)
+                make(home, args.requirements, args.imports, lock)
     print(python_of(home))
 
 
@@ -59,12 +59,12 @@ def whole(home):
     return os.path.exists(python_of(home))
 
 
-def make(home, requirements, imports):
+def make(home, requirements, imports, lock):
     part = home + ".part"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        step([sys.executable, "-m", "venv", part], "venv failed")
-        step([python_of(part), "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--only-binary=:all:", "-r", requirements], "pip failed")
+        step([sys.executable, "-m", "venv", part], "venv failed", lock)
+        step([python_of(part), "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--only-binary=:all:", "-r", requirements], "pip failed", lock)
         if subprocess.run([python_of(part), "-c", f"import {imports}"], stdout=sys.stderr, check=False).returncode != 0:
             sys.exit(f"everything was installed, but `import {imports}` fails")
         # Its command-line programs name the folder it was built in. Only `python -m` is used.
@@ -73,10 +73,10 @@ def make(home, requirements, imports):
         shutil.rmtree(part, ignore_errors=True)
 
 
-def step(command, otherwise):
+def step(command, otherwise, lock):
     """Runs with its output on stderr as it comes; its last line is the reason if it fails."""
     last = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[lock.fileno()]) as process:
         for line in process.stdout:
             print(line, end="", file=sys.stderr, flush=True)
             last = line.strip() or last

@@ -40,10 +40,11 @@ describe('the environment of the Python tests', { timeout: 180_000 }, () => {
   const left = (): readonly string[] => readdirSync(cache).filter((name) => !name.endsWith('.lock'));
 
   it('is whole or not there: one is killed half-way, then two make it at once, and one of them does the work', async () => {
-    const victim = spawn('python3', asked(requirements, '--make', '--imports', 'nerve_probe'), { stdio: 'ignore', detached: true });
+    const victim = spawn('python3', asked(requirements, '--make', '--imports', 'nerve_probe'), { stdio: 'ignore' });
     const ended = new Promise((resolve) => victim.once('close', resolve));
     await until(() => left().some((name) => existsSync(join(cache, name, 'bin', 'python'))));
-    if (victim.pid !== undefined) process.kill(-victim.pid, 'SIGKILL');
+    // Its venv or pip lives on for a while.
+    victim.kill('SIGKILL');
     await ended;
     expect(left()).toEqual([expect.stringMatching(/\.part$/)]);
     const missing = await run('python3', asked(requirements));
