@@ -41,6 +41,7 @@ alarmsContract('Redis, armed in bulk', async () => {
     alarms: inBulk(one),
     elsewhere: inBulk(two),
     clock: wallClock,
+    backoffMs: [250, 500],
     close: async () => void (await Promise.all([one.close(), two.close()])),
   };
 });
