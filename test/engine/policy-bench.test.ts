@@ -1,6 +1,7 @@
 // The benchmark scores production's decide() and no policy of its own: what it answers for an observation is what decide()
 // answers for the record of such a job, with the same market and the same rules.
 
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { act } from '../../src/simulate/act.ts';
 import type { Observation, Scenario } from '../../src/simulate/protocol.ts';
@@ -91,6 +92,32 @@ describe('the benchmark process', () => {
     for (let hour = 0; hour < 14; hour += 0.5) {
       const obs = observation(hour * HOUR_S, 'pause', Math.max(0, hour - 4.5) * HOUR_S);
       expect(act(watched(obs), obs)).toBe(act(watched(obs), obs));
+    }
+  });
+});
+
+describe('NERVE_MODEL', () => {
+  const ask = `${JSON.stringify({ type: 'init', protocol: 1, scenarios: [scenario] })}\n${JSON.stringify({ type: 'tick', n: 0, obs: [observation(0, 'pause', 0)] })}\n{"type":"end"}\n`;
+  const fixture = new URL('./forecaster/parity-profile.json', import.meta.url).pathname;
+  const run = (model: string) =>
+    spawnSync(process.execPath, ['bench/policy/process.ts'], { input: ask, encoding: 'utf8', env: { ...process.env, NERVE_MODEL: model } });
+
+  it('is used when it is good, and the process says nothing about it', () => {
+    const ran = run(fixture);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout.split('\n')[1]).toMatch(/"act":\["spot:a"\]/);
+    expect(ran.stderr).not.toContain('NERVE_MODEL');
+  });
+
+  it('is not used when it is missing or no model; the process says why and answers all the same', () => {
+    for (const [model, why] of [
+      ['nowhere/model.json', 'cannot be read'],
+      ['package.json', 'it is not a forecast model of Nerve'],
+    ] as const) {
+      const ran = run(model);
+      expect(ran.status).toBe(0);
+      expect(ran.stdout.split('\n')[1]).toMatch(/"act":\["spot:a"\]/);
+      expect(ran.stderr).toContain(why);
     }
   });
 });
