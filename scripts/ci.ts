@@ -86,6 +86,12 @@ const parts: readonly Part[] = [
   script('test'),
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
+  more(
+    'bad luck, chart, image, CLI and tools',
+    'test/{integration/{bad-luck,cluster-cli,chart-apiserver,chart-redis,image},chart/*,house/tools}.test.ts',
+    { NERVE_GATE: '1' },
+    ['--project', 'gate'],
+  ),
   full
     ? more('demo, every case', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '3' })
     : more('demo, default and one random seed', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '1' }, ['-t', 'keeps the promise']),
