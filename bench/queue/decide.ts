@@ -36,6 +36,24 @@ export function lookAtAll(records: readonly JobRecord[], market: MarketView, set
   return { decisions, coreSeconds: median(coreSeconds), note };
 }
 
+const ALONE_JOBS = 2000;
+
+/** Each job at an instant of its own, as alarms go off: nothing is shared with the one before. Core microseconds of one look. */
+export function lookOneByOne(records: readonly JobRecord[], market: MarketView, settings: EngineSettings): Figure {
+  const before = process.threadCpuUsage();
+  const some = records.slice(0, ALONE_JOBS);
+  some.forEach((record, i) => decide({ nowMs: EVENING_MS + i, market, jobs: [{ record, attempts: [] }], settings }));
+  const { user, system } = process.threadCpuUsage(before);
+  const note = `first looks at ${shown(some.length)} jobs, a millisecond apart`;
+  return {
+    name: 'decideAloneMicroseconds',
+    what: '`decide` for one job at an instant of its own',
+    value: (user + system) / some.length,
+    unit: 'us',
+    note,
+  };
+}
+
 export const LATER_MS = MINUTE_MS;
 
 export function figure(name: string, what: string, { coreSeconds, note }: Looked): Figure {

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { JobRecord } from '../../src/engine/record.ts';
-import { figure, held, LATER_MS, lookAtAll } from './decide.ts';
+import { figure, held, LATER_MS, lookAtAll, lookOneByOne } from './decide.ts';
 import { type Figure, machine, outside, rangesIn, shown, table } from './figures.ts';
 import { alike, eveningClock, market, newJob, settingsOf, spec, watched } from './jobs.ts';
 import { measureLateness } from './lateness.ts';
@@ -46,7 +46,7 @@ try {
   const ids = jobs.map(({ jobId }) => jobId);
   const submitted = await readAll(server, ids);
   const first = lookAtAll(submitted, view, settings, 0, runs);
-  say(figure('decideFirstSeconds', '`decide`, first look at all of them', first));
+  say(figure('decideFirstSeconds', '`decide`, first look at all of them', first), lookOneByOne(submitted, view, settings));
   await writeAll(server, submitted, held(submitted, first.decisions));
   const bytes = (await server.usedBytes()) - emptyBytes;
   say({
@@ -78,6 +78,9 @@ const report = [
   `Written by \`npm run bench:queue\`; the ranges are in \`bench/ranges.json\`. ${shown(count)} jobs, held for the night, on the embedded Redis.`,
   '',
   table(figures, ranges),
+  '',
+  "`decide` is timed as the worker calls it, from the records in Redis, which it folds; in seconds of one core. The market is production's: prices",
+  'alone. Nothing keeps a history of availability yet (decision 0007); what one would cost, for jobs of one kind as counted there, is shown beside it.',
   '',
   ...where,
   '',

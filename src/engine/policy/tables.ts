@@ -3,7 +3,7 @@
 
 import { type Ahead, aheadOnce } from './ahead.ts';
 import type { Situation } from './choose.ts';
-import { learnOnce } from './learn.ts';
+import { type LearnedPool, learnOnce } from './learn.ts';
 import { phasesFor } from './phases.ts';
 import { buildTable, type Table } from './table.ts';
 
@@ -45,10 +45,7 @@ export function tableFor(situation: Situation): Found {
     pools.map((p) => p.history),
     asOfMs,
   );
-  const rates = then.map(({ lossFactor, returnFactor }) => ({
-    lossFactor: rounded(lossFactor, RATE_STEP),
-    returnFactor: rounded(returnFactor, RATE_STEP),
-  }));
+  const { rates, name: poolsName } = roundedOnce(then, pools, prices);
   const drift = Math.round(situation.drift / DRIFT_STEP) * DRIFT_STEP;
   const slack = Math.max(situation.hoursLeft - situation.workHours, lookHours) + drift * situation.workHours;
   const maxSlackHours = Math.exp(Math.ceil(Math.log(slack) / SLACK_STEP - 1e-9) * SLACK_STEP);
@@ -59,7 +56,7 @@ export function tableFor(situation: Situation): Found {
   const { startHours, startMaxHours, launchFailureProbability } = situation;
   const world = [lookHours, startHours, startMaxHours, launchFailureProbability, drift, onDemandUsd, onDemandKw, carbonUsdPerGram];
   const reach = [chunkHours, toHours, maxSlackHours, mayShift, grid.name, mayShift ? deadlineMs : ''];
-  const name = [world, reach, ...pools.map((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw])].join('|');
+  const name = `${[world, reach].join('|')}|${poolsName}`;
   const atMs = (hoursLeft: number): number => deadlineMs - hoursLeft * HOUR_MS;
   const gridUsd = (kw: number, hoursLeft: number): number => (green ? kw * grid.at(atMs(hoursLeft)) * carbonUsdPerGram : 0);
   const table = remembered(name, () =>
@@ -81,6 +78,28 @@ export function tableFor(situation: Situation): Found {
     }),
   );
   return { table, mayShift };
+}
+
+interface Rounded {
+  readonly rates: readonly { readonly lossFactor: number; readonly returnFactor: number }[];
+  /** Two of the same name are the same pools, as a table sees them. */
+  readonly name: string;
+}
+
+const roundedPools = new WeakMap<readonly LearnedPool[], Rounded>();
+
+/** What was learned is the same value for every job with these pools in this market; so is all that a table knows of them. */
+function roundedOnce(learned: readonly LearnedPool[], pools: Situation['pools'], prices: readonly Ahead[]): Rounded {
+  const known = roundedPools.get(learned);
+  if (known !== undefined) return known;
+  const rates = learned.map(({ lossFactor, returnFactor }) => ({
+    lossFactor: rounded(lossFactor, RATE_STEP),
+    returnFactor: rounded(returnFactor, RATE_STEP),
+  }));
+  const name = pools.map((p, i) => [rates[i]?.lossFactor, rates[i]?.returnFactor, prices[i]?.name, p.powerKw].join()).join('|');
+  const made = { rates, name };
+  roundedPools.set(learned, made);
+  return made;
 }
 
 function remembered(name: string, make: () => Table): Table {
