@@ -5,7 +5,7 @@
 //
 // Surprise: dependency-cruiser exits green when it finds no modules at all, so scripts/checks.ts counts them.
 
-const ROOMS = ['worker', 'agent', 'feeds', 'webhook', 'dashboard', 'queue', 'adapters'];
+const ROOMS = ['worker', 'agent', 'feeds', 'webhook', 'watchdog', 'dashboard', 'queue', 'adapters'];
 
 /** Each of the seven rooms may import itself, ports and engine, and nothing else of ours. */
 const noArrowBetweenRooms = ROOMS.map((room) => ({
@@ -46,6 +46,13 @@ const rules = [
     to: { path: '^src/', pathNot: ['^src/config/', '^src/engine/'] },
   },
   {
+    name: 'simulate-stands-on-the-engine',
+    comment: 'A replay is a world of numbers: the engine decides in it, and nothing else is needed.',
+    severity: 'error',
+    from: { path: '^src/simulate/' },
+    to: { path: '^src/', pathNot: ['^src/simulate/', '^src/engine/'] },
+  },
+  {
     name: 'demo-is-built-on-the-parts',
     comment: 'The demo uses the product through wire, never a room behind its back.',
     severity: 'error',
@@ -61,6 +68,13 @@ const rules = [
     severity: 'error',
     from: { path: '^src/(commands|terminal|intake)/' },
     to: { path: '^src/(worker|agent|feeds|webhook|dashboard|queue|adapters)/' },
+  },
+  {
+    name: 'doctor-looks-through-ports',
+    comment: 'Facts are gathered through ports, judged without I/O, and shown by others.',
+    severity: 'error',
+    from: { path: '^src/doctor/' },
+    to: { path: '^src/', pathNot: ['^src/doctor/', '^src/engine/', '^src/ports\\.ts$', '^src/intake/'] },
   },
   {
     name: 'intake-speaks-ports',

@@ -5,6 +5,10 @@ const REAL = ['test/{integration,contract}/**/*.test.ts'];
 /** Minutes: only the gate runs it. */
 const SLOW = ['test/slow/**/*.test.ts'];
 
+/** A real control plane with fake nodes: only the gate runs it. */
+const CLUSTER = ['test/cluster/**/*.test.ts'];
+
+const cluster = { test: { name: 'cluster', include: CLUSTER, fileParallelism: false, sequence: { groupOrder: 3 } } };
 const slow = {
   test: { name: 'slow', include: SLOW, globalSetup: ['test/support/build-once.ts'], fileParallelism: false, sequence: { groupOrder: 2 } },
 };
@@ -12,7 +16,7 @@ const slow = {
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...REAL, ...SLOW], testTimeout: 30_000 } },
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...REAL, ...SLOW, ...CLUSTER], testTimeout: 30_000 } },
       {
         test: {
           name: 'integration',
@@ -25,6 +29,7 @@ export default defineConfig({
         },
       },
       ...(process.env['NERVE_SLOW'] === '1' ? [slow] : []),
+      ...(process.env['NERVE_CLUSTER'] === '1' ? [cluster] : []),
     ],
   },
 });

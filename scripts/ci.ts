@@ -9,6 +9,7 @@ import { readOutcome } from './outcome.ts';
 import { readmeWalk } from './readme-walk.ts';
 import { run } from './shell.ts';
 import { runVitest } from './suites.ts';
+import { s3Program, type Tool, testPython } from './tools.ts';
 
 interface Part {
   readonly name: string;
@@ -29,6 +30,19 @@ function script(...npmArgs: readonly string[]): Part {
       const ran = await run('npm', npmArgs, { env: { NERVE_RESULT_FILE: file }, echo: true });
       const result = readOutcome(file);
       return result.failed === 0 && ran.code !== 0 ? { ...result, failed: 1 } : result;
+    },
+  };
+}
+
+/** Something that tests need, made if it is not in the cache yet. Without it they are skipped, each with its reason. */
+function tool(name: string, make: () => Promise<Tool>): Part {
+  return {
+    name,
+    run: async () => {
+      const made = await make();
+      if (made.is === 'missing') return skip(name, made.why);
+      console.log(made.is === 'there' ? made.path : made.why);
+      return made.is === 'there' ? NOTHING : { ...NOTHING, failed: 1 };
     },
   };
 }
@@ -59,18 +73,30 @@ function benches(): readonly Part[] {
   return files.length === 0 ? [{ name: 'benches', run: () => Promise.resolve(skip('benches', 'there are none in bench/')) }] : files.map(bench);
 }
 
+/** A tool that was made ran no test. */
+const summary = (result: Result): string => (result.passed + result.failed === 0 ? 'no tests of its own' : lastLine(result));
+
 const skip = (what: string, why: string): Result => ({ ...NOTHING, skipped: [{ what, why }] });
 
 const crashCases = full ? 'all' : '8';
 const parts: readonly Part[] = [
   script('run', 'check'),
+  tool('Python for the tests', () => testPython({ make: true })),
+  tool('S3 for the tests', () => s3Program({ make: true })),
   script('test'),
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
   full
     ? more('demo, every case', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '3' })
     : more('demo, default and one random seed', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '1' }, ['-t', 'keeps the promise']),
-  ...(full ? [script('run', 'check:self'), ...benches(), { name: 'README walk', run: readmeWalk }] : []),
+  ...(full
+    ? [
+        more('cluster, level 1', 'test/cluster/*.test.ts', { NERVE_CLUSTER: '1' }),
+        script('run', 'check:self'),
+        ...benches(),
+        { name: 'README walk', run: readmeWalk },
+      ]
+    : []),
 ];
 
 const rows = [`${'npm ci'.padEnd(34)} ${(process.env['NERVE_INSTALL_SECONDS'] ?? '?').padStart(7)} s`];
@@ -85,7 +111,7 @@ for (const part of parts) {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   results.push(result);
   rows.push(
-    `${part.name.padEnd(34)} ${seconds.padStart(7)} s  ${lastLine(result)}${result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : ''}`,
+    `${part.name.padEnd(34)} ${seconds.padStart(7)} s  ${summary(result)}${result.skipped.length > 0 ? `, ${result.skipped.length} skipped` : ''}`,
   );
 }
 rmSync(scratch, { recursive: true, force: true });

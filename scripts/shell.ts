@@ -12,7 +12,8 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  /** Added to this process's own; undefined takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
   /** Print while it runs; otherwise only the answer holds it. */
   readonly echo?: boolean;

@@ -7,9 +7,12 @@ import { fileURLToPath } from 'node:url';
 import { flush, handle, type Interfaces, run, settings } from '@oclif/core';
 import Agent from './commands/agent.ts';
 import Cancel from './commands/cancel.ts';
+import Checkpoints from './commands/checkpoints.ts';
 import ConfigShow from './commands/config/show.ts';
 import Demo from './commands/demo.ts';
+import Doctor from './commands/doctor.ts';
 import Down from './commands/down.ts';
+import Drill from './commands/drill.ts';
 import Explain from './commands/explain.ts';
 import List from './commands/list.ts';
 import Logs from './commands/logs.ts';
@@ -19,10 +22,13 @@ import Release from './commands/release.ts';
 import Report from './commands/report.ts';
 import Resume from './commands/resume.ts';
 import SetCommand from './commands/set.ts';
+import Simulate from './commands/simulate.ts';
 import Status from './commands/status.ts';
 import Submit from './commands/submit.ts';
 import Up from './commands/up.ts';
 import Wait from './commands/wait.ts';
+import Watchdog from './commands/watchdog.ts';
+import Webhook from './commands/webhook.ts';
 import Worker from './commands/worker.ts';
 import { NerveError } from './engine/errors.ts';
 import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
@@ -30,9 +36,12 @@ import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
 export const COMMANDS = {
   agent: Agent,
   cancel: Cancel,
+  checkpoints: Checkpoints,
   'config:show': ConfigShow,
   demo: Demo,
+  doctor: Doctor,
   down: Down,
+  drill: Drill,
   explain: Explain,
   list: List,
   logs: Logs,
@@ -42,10 +51,13 @@ export const COMMANDS = {
   report: Report,
   resume: Resume,
   set: SetCommand,
+  simulate: Simulate,
   status: Status,
   submit: Submit,
   up: Up,
   wait: Wait,
+  watchdog: Watchdog,
+  webhook: Webhook,
   worker: Worker,
 };
 

@@ -6,7 +6,9 @@
 
 import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
+import type { WorkerBeat } from './engine/pod/beat.ts';
 import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
+import type { ObjectMeta, Pod } from './engine/pod/types.ts';
 import type { JobReport } from './engine/report.ts';
 import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
 
@@ -75,8 +77,11 @@ export interface LaunchAsk {
 export interface Cluster {
   /** Every attempt object of Nerve's that exists, ended ones included until `forget`. */
   attempts(): Promise<readonly ObservedAttempt[]>;
-  /** The attempt objects of one job, read fresh (never from a cache). */
-  attemptsOf(jobId: JobId): Promise<readonly ObservedAttempt[]>;
+  /**
+   * The attempt objects of one job, read fresh (never from a cache). `within`: the namespace of its record; what bears the job's
+   * label elsewhere is somebody else's, and stays out of this and of every later call for that job.
+   */
+  attemptsOf(jobId: JobId, within?: string): Promise<readonly ObservedAttempt[]>;
   /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
   launch(ask: LaunchAsk): Promise<ObservedAttempt>;
   /** Annotates the attempt: the agent takes it to the checkpoint hook. */
@@ -87,6 +92,35 @@ export interface Cluster {
   forget(jobId: JobId): Promise<void>;
   /** Calls back with the jobs whose attempts or nodes changed, until aborted. May repeat, may miss: the sweep covers that. */
   watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** A job that stands on a pod: what its intake and its users' asks are read from. */
+export interface Arrival {
+  readonly jobId: JobId;
+  /** Its newest pod, with the fields that a watch keeps. */
+  readonly pod: Pod;
+  /** No pod of it was ever let start. */
+  readonly gated: boolean;
+}
+
+/** The cluster's side of intake: a live job is its pods, and Redis may have been wiped. */
+export interface Arrivals {
+  /** Every job that has a pod, and whose pods are not history. */
+  jobs(): Promise<readonly Arrival[]>;
+  /** The whole newest pod, read fresh; null when it is gone. */
+  whole(jobId: JobId): Promise<Pod | null>;
+  /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
+  annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
+  /** Resolves when something may have arrived, or after `withinRealMs`. */
+  next(withinRealMs: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Admitted pod specs, kept where nobody but the worker can read or make one. */
+export interface SpecVault {
+  keep(jobId: JobId, pod: Pod): Promise<void>;
+  /** Null: none was kept, or it does not open (which is counted and logged). */
+  open(jobId: JobId): Promise<Pod | null>;
+  forget(jobId: JobId): Promise<void>;
 }
 
 export interface MeterAsk extends Omit<Placement, 'priceUsdPerHour'> {
@@ -101,6 +135,47 @@ export interface Market {
   meter(ask: MeterAsk): Promise<readonly UsageSegment[]>;
 }
 
+// --- the fail-safe's side of a cluster ---
+
+/** The attempt of a job whose containers may still run. */
+export interface Predecessor {
+  readonly attempt: number;
+  /** Its containers are killed by then. Real epoch ms. */
+  readonly endsAtMs: number;
+}
+
+/** Adopted pods of Jobs, as the webhook's own watch shows them. Answers from memory. */
+export interface Predecessors {
+  of(namespace: string, jobId: JobId): Predecessor | null;
+  /** Is there a pod of this job that nobody has asked to end? */
+  sibling(namespace: string, jobId: JobId): boolean;
+}
+
+/** A pod that waits behind Nerve's gate. */
+export interface GatedPod {
+  readonly namespace: string;
+  readonly name: string;
+  /** Where among its gates Nerve's stands. */
+  readonly gateIndex: number;
+  readonly createdAtMs: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Gates {
+  /** Every pod of the cluster that has Nerve's gate, whatever its labels are. */
+  gated(): Promise<readonly GatedPod[]>;
+  /** `changed`: its gates are others than were seen, so list again. A pod that is gone counts as `opened`. */
+  open(pod: GatedPod): Promise<'opened' | 'changed'>;
+}
+
+export interface WorkerBeats {
+  /** Every worker pod, read fresh; never from a cache. */
+  read(): Promise<readonly WorkerBeat[]>;
+  /** Marks every worker pod, so that nothing new is gated. */
+  markDraining(): Promise<void>;
+}
+
 // --- the agent's side ---
 
 export interface InstanceMetadata {
@@ -111,6 +186,8 @@ export interface InstanceMetadata {
 }
 
 export interface HookTarget {
+  /** Address of the pod; absent: this machine. */
+  readonly host?: string;
   readonly port: number;
   readonly token: string;
 }
@@ -122,13 +199,25 @@ export interface HostedAttempt {
   readonly attempt: number;
   readonly hook: HookTarget | null;
   readonly stopRequest: StopRequest | null;
+  /** What `nerve drill` wrote: `<nonce>` or `<nonce>,move`; absent: nothing. */
+  readonly drill?: string | null;
+  /** Nonce of the newest drill that was answered. */
+  readonly drilled?: string | null;
   readonly ended: boolean;
+}
+
+/** How a drill went; times are real. */
+export interface DrillResult {
+  readonly nonce: string;
+  readonly sealed: { readonly id: string; readonly step: number; readonly bytes: number; readonly tookMs: number } | null;
+  readonly error: string | null;
 }
 
 export interface AttemptAnnotations {
   readonly progress?: ObservedProgress;
   readonly resumed?: NonNullable<ObservedAttempt['resumed']>;
   readonly lastCheckpoint?: CheckpointInfo;
+  readonly drillResult?: DrillResult;
 }
 
 /** The agent's node: what runs there and what may be written about it. `not-found` once the node is gone; an attempt that is gone is no error. */
@@ -174,4 +263,50 @@ export interface Log {
   info(fields: Readonly<Record<string, unknown>>, message: string): void;
   warn(fields: Readonly<Record<string, unknown>>, message: string): void;
   error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+// --- the command line's side of a cluster: what kubectl could do with the same kubeconfig, and no more ---
+
+/** What the command line creates: whole objects as the user wrote them, with Nerve's marks. */
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: 'Pod' | 'Job';
+  readonly metadata: ObjectMeta;
+  readonly spec: unknown;
+}
+
+export interface Created {
+  readonly object: Manifest;
+  /** `Warning` headers of the answer: the API server's own and those of admission webhooks. */
+  readonly warnings: readonly string[];
+}
+
+/** One namespace of one context. */
+export interface UserCluster {
+  readonly context: string;
+  readonly namespace: string;
+  create(object: Manifest, options: { readonly dryRun: boolean }): Promise<Created>;
+  /** `selector` is a label selector. */
+  pods(selector: string): Promise<readonly Pod[]>;
+  /** Shows `see` the pods now and after every change, until it answers something but null (that is the result) or the time is up (null). */
+  until<T>(selector: string, see: (pods: readonly Pod[]) => T | null, timeoutRealMs: number): Promise<T | null>;
+  annotate(pod: string, annotations: Readonly<Record<string, string>>): Promise<void>;
+  /** Takes the gate of that name away; one that is gone already is success. */
+  openGate(pod: string, gate: string): Promise<void>;
+  /** Prints what a pod's first container wrote, and with `follow` what it writes until it ends. */
+  logs(pod: string, options: { readonly follow: boolean }, print: (text: string) => void): Promise<void>;
+  /** Any read, by path, for the doctor. */
+  get(path: string): Promise<unknown>;
+  /** May this user do that here? Asked of the API server itself. */
+  may(verb: string, resource: string, group?: string): Promise<boolean>;
+}
+
+/** The seal log of one job, to look at: `file:///folder` or `s3://bucket/prefix` (docs/checkpoint-contract.md). */
+export interface SealLog {
+  /** Numbers of the entries, ascending. */
+  numbers(): Promise<readonly number[]>;
+  /** Text of an entry; null if it went. */
+  entry(number: number): Promise<string | null>;
+  /** Creates something under the URI, tries to create it again, reads it and takes it away: `no-fence` if the second creation was not refused. */
+  tryOut(): Promise<'ok' | 'no-fence'>;
 }

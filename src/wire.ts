@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog, silentLog } from './adapters/system/log.ts';
+import { withModels } from './adapters/forecasts/with-models.ts';
 import { readUp, type UpInfo } from './adapters/local/up-file.ts';
 import type { Config } from './config/schema.ts';
 import { environment, type Loaded, loadConfig } from './config/load.ts';
@@ -14,8 +15,9 @@ import { engineSettings, timingFor } from './config/timing.ts';
 import { NerveError } from './engine/errors.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
+import type { Machine } from './adapters/local/look-around.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
-import type { Clock, Log, Market } from './ports.ts';
+import type { Clock, DrillResult, Log, Market, SealLog } from './ports.ts';
 import type { OpenQueue } from './queue/open.ts';
 
 export { chance } from './adapters/local/chance.ts';
@@ -48,26 +50,86 @@ export interface Where {
   readonly paths: Paths;
 }
 
-export function where(flags: { readonly target?: string | undefined } = {}): Where {
+export interface TargetFlags {
+  readonly target?: string | undefined;
+  readonly context?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** A context or a namespace means a cluster. */
+export function where(flags: TargetFlags = {}): Where {
   const env = environment();
-  const { config, sources } = loadConfig({ env, ...(flags.target === undefined ? {} : { flags: { target: flags.target } }) });
+  const { context, namespace } = flags;
+  const named = context !== undefined || namespace !== undefined;
+  if (named && flags.target === 'local')
+    throw new NerveError('usage', '--target local has no context and no namespace.', { hint: 'Leave out --target, or --context and --namespace.' });
+  const target = flags.target ?? (named ? 'cluster' : undefined);
+  const { config, sources } = loadConfig({ env, flags: { ...(target === undefined ? {} : { target }), cluster: { context, namespace } } });
   return { config, sources, paths: pathsFor(env) };
 }
 
-/** @throws NerveError `unreachable` (exit 3) when nothing answers, naming what to do. */
+/** This machine's Nerve. @throws NerveError `unreachable` (exit 3) when it does not run. */
 export async function openSession(at: Where): Promise<Session> {
-  if (at.config.target === 'cluster') {
-    throw new NerveError('unreachable', 'This version of Nerve runs on this machine only; it has no cluster worker yet.', {
-      hint: 'Start the local cluster with "nerve up" and leave --target out.',
-    });
-  }
   const info = readUp(at.paths.upFile);
-  if (info === null) {
-    throw new NerveError('unreachable', 'Nerve does not run on this machine, and this version cannot reach a cluster yet.', {
+  if (info === null)
+    throw new NerveError('unreachable', 'Nerve does not run on this machine.', {
       hint: 'Start it here with "nerve up" (in another terminal, or with --detach).',
     });
-  }
   return sessionOn(info, at);
+}
+
+/** Looks at a job's checkpoints with this user's own rights. */
+export async function openSealLog(uri: string): Promise<SealLog> {
+  if (!uri.startsWith('s3:')) return (await import('./adapters/local/seal-files.ts')).fileSealLog(uri);
+  const { s3SealLog } = await import('./adapters/aws/s3.ts');
+  const env = environment();
+  const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? null;
+  // Another service than Amazon's has no regions to find.
+  const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? null;
+  return s3SealLog(uri, { endpoint, region: region ?? (endpoint === null ? null : 'us-east-1') });
+}
+
+/** A drill of the job's running attempt; null when none runs. Its hook is on this machine, so no agent is needed. */
+export async function drillHere({ cloud, clock }: Session, jobId: string, nonce: string): Promise<DrillResult | null> {
+  const running = (await cloud.attempts({ jobId })).find((attempt) => attempt.phase === 'running' && attempt.nodeName !== null);
+  if (running === undefined || running.nodeName === null) return null;
+  const mine = (await cloud.node({ node: running.nodeName })).attempts.find(({ seen }) => seen.name === running.name);
+  if (mine === undefined) return null;
+  const [{ drill }, { httpHooks }] = await Promise.all([import('./agent/drill.ts'), import('./adapters/hooks/http.ts')]);
+  return drill(httpHooks(), mine.hook, nonce, clock);
+}
+
+/** This machine, for the doctor. A Redis is found, never fetched for that. */
+export async function lookAround({ config, paths }: Where): Promise<Machine & { readonly redis: RedisLook; readonly up: boolean }> {
+  const { lookAtMachine } = await import('./adapters/local/look-around.ts');
+  const redis = await lookForRedis(config, paths).catch((error: unknown) => {
+    if (error instanceof NerveError) return { refused: error.message, fix: error.hint ?? 'Try again.' };
+    throw error;
+  });
+  return { ...(await lookAtMachine(paths.state)), redis, up: isUp(paths) };
+}
+
+type RedisLook = { readonly path: string; readonly from: string } | { readonly refused: string; readonly fix: string };
+
+async function lookForRedis(config: Config, paths: Paths): Promise<RedisLook> {
+  if (config.redis.url !== null) {
+    await checkForeignRedis(config.redis.url, silentLog);
+    return { path: config.redis.url.replace(/:[^:@/]*@/, ':***@'), from: 'redis.url' };
+  }
+  const { redisAtHand } = await import('./adapters/redis-server/find.ts');
+  const found = await redisAtHand({ cacheDir: paths.cache, pathVariable: environment()['PATH'] ?? '' });
+  return found ?? { path: 'none yet', from: 'pip, fetched by the first "nerve up"' };
+}
+
+/** What reports read. */
+export type OpenRecords = OpenQueue['records'];
+
+/** The records of a cluster's Redis, for its operator. */
+export async function openClusterRecords(url: string): Promise<{ readonly records: OpenRecords; close(): Promise<void> }> {
+  const { openQueue } = await import('./queue/open.ts');
+  const clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
+  const queue = await openQueue({ target: { url }, patience: 'fail-fast', clock, log: silentLog });
+  return { records: queue.records, close: () => queue.close() };
 }
 
 export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'sources'>): Promise<Session> {
@@ -80,7 +142,12 @@ export async function sessionOn(info: UpInfo, { config, paths }: Omit<Where, 'so
     target: 'local',
     label: info.clock.speed === 1 ? 'this machine (simulated market)' : `this machine (simulated market, clock x${info.clock.speed})`,
     clock,
-    market: simulatedMarket(() => cloud.weather({}), clock),
+    market: withModels(
+      simulatedMarket(() => cloud.weather({}), clock),
+      config.forecast,
+      clock,
+      silentLog,
+    ),
     settings: engineSettings(config, info.clock.speed),
     queue,
     cloud,
@@ -102,7 +169,22 @@ export interface UpOptions {
   readonly config: Config;
 }
 
-export const isUp = (paths: Paths): boolean => readUp(paths.upFile) !== null;
+/** Process id of this user's running `nerve up`, or null. */
+export const upPid = (paths: Paths): number | null => readUp(paths.upFile)?.owner.pid ?? null;
+export const isUp = (paths: Paths): boolean => upPid(paths) !== null;
+
+/** Takes away private files of jobs that were never taken. */
+export async function tidy(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<void> {
+  const session = await sessionOn(cluster.info, at);
+  try {
+    const { forgetStrayEnvironments } = await import('./adapters/local/job-files.ts');
+    forgetStrayEnvironments(at.paths.jobsDir, new Set(await session.queue.records.live()), STRAY_AFTER_MS);
+  } finally {
+    await session.close();
+  }
+}
+
+const STRAY_AFTER_MS = 600_000;
 
 /** How many jobs have not ended. */
 export async function countJobs(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<number> {
@@ -179,8 +261,14 @@ export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<vo
   const { records, alarms, leadership } = queue;
   const cloud = cloudClient(info.cloudSocket);
   const timing = timingFor(info.clock.speed);
+  const market = withModels(
+    simulatedMarket(() => cloud.weather({}), clock),
+    at.config.forecast,
+    clock,
+    log,
+  );
   await runWorker(
-    { records, alarms, leadership, cluster: localCluster(cloud), market: simulatedMarket(() => cloud.weather({}), clock), clock, log },
+    { records, alarms, leadership, cluster: localCluster(cloud), market, clock, log },
     { settings: engineSettings(at.config, info.clock.speed), sweepRealMs: timing.sweepRealMs, marketTickRealMs: timing.marketTickRealMs },
     signal,
   );

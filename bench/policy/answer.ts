@@ -1,9 +1,10 @@
 // Answers the requests of one share of the scenarios. A worker thread runs this; the process (process.ts) splits and joins.
 
-import { parentPort } from 'node:worker_threads';
-import { act } from './act.ts';
-import type { Observation, Scenario } from './protocol.ts';
-import { World } from './world.ts';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ForecastModels } from '../../src/engine/forecaster/model.ts';
+import { act } from '../../src/simulate/act.ts';
+import type { Observation, Scenario } from '../../src/simulate/protocol.ts';
+import { World } from '../../src/simulate/world.ts';
 
 export type Ask = { readonly scenarios: readonly Scenario[] } | { readonly obs: readonly Observation[] };
 export interface Answer {
@@ -12,6 +13,7 @@ export interface Answer {
   readonly cpuMicroseconds: number;
 }
 
+const { models } = workerData as { readonly models: ForecastModels };
 const worlds = new Map<number, World>();
 
 parentPort?.on('message', (ask: Ask) => {
@@ -23,7 +25,7 @@ parentPort?.on('message', (ask: Ask) => {
 });
 
 function announced(scenarios: readonly Scenario[]): readonly string[] {
-  for (const scenario of scenarios) worlds.set(scenario.id, new World(scenario));
+  for (const scenario of scenarios) worlds.set(scenario.id, new World(scenario, { models }));
   return [];
 }
 

@@ -3,11 +3,11 @@
 
 import { random, type Random } from '../../test/support/sim/random.ts';
 import { hazardAt, LOSS, RETURN } from '../../src/engine/policy/hazard.ts';
-import { act } from './act.ts';
-import type { Scenario } from './protocol.ts';
-import { type Outcome, replay, type Trace } from './replay.ts';
+import { act } from '../../src/simulate/act.ts';
+import type { Scenario } from '../../src/simulate/protocol.ts';
+import { type Outcome, replay, type Trace } from '../../src/simulate/replay.ts';
 import type { Family, Score } from './score.ts';
-import { World } from './world.ts';
+import { World } from '../../src/simulate/world.ts';
 
 const RUNS_PER_FAMILY = 24;
 const ON_DEMAND_USD = 3;

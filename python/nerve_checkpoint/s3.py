@@ -105,7 +105,10 @@ def _client() -> Any:
         import boto3
     except ImportError as error:
         raise CheckpointError("cannot open an s3:// checkpoint folder", "boto3 is not installed", "Run: pip install 'boto3>=1.36'") from error
-    return boto3.client("s3")
+    try:
+        return boto3.client("s3")
+    except Exception as error:  # botocore's own, or a ValueError
+        raise CheckpointError("cannot open an s3:// checkpoint folder", f"boto3 does not take this process's AWS settings: {error}", "Check AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL, and ~/.aws/config") from error
 
 
 def _code(error: Exception) -> str:

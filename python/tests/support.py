@@ -1,5 +1,6 @@
 """What several tests need: the SDK on the path, a store in memory, every interleaving, and trainers as real processes."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 import urllib.error
 import urllib.request
 from datetime import datetime, timedelta, timezone
@@ -19,6 +21,11 @@ sys.path.insert(0, PYTHON)
 from nerve_checkpoint.storage import HashingWriter  # noqa: E402
 
 TOKEN = "a-token-for-tests"
+REAL_S3 = os.environ.get("NERVE_TEST_S3_URI")
+
+needs_s3 = unittest.skipUnless(REAL_S3 and importlib.util.find_spec("boto3"), "needs boto3 and NERVE_TEST_S3_URI (with AWS_ENDPOINT_URL for a local one)")
+needs_numpy = unittest.skipUnless(importlib.util.find_spec("numpy"), "NumPy is not installed")
+needs_torch = unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is not installed")
 
 
 class MemoryStore:
@@ -109,9 +116,10 @@ def call(port, path, body=None, token=TOKEN):
 
 
 def seals(folder):
+    """The entries of the log; what a writer was just preparing beside them is none."""
     place = os.path.join(folder, "seal")
     found = []
-    for name in sorted(os.listdir(place) if os.path.isdir(place) else []):
+    for name in sorted(name for name in (os.listdir(place) if os.path.isdir(place) else []) if not name.startswith(".")):
         with open(os.path.join(place, name), encoding="utf-8") as file:
             found.append(json.load(file))
     return found
@@ -128,20 +136,20 @@ def tree(folder):
 
 
 class Trainer:
-    """One attempt of the pure-Python trainer as a real process, with its hook."""
+    """One attempt of a trainer of examples/ as a real process, with its hook. `place` is a folder or a URI."""
 
-    def __init__(self, folder, attempt=1, steps=200, limit_files=None, **env):
+    def __init__(self, place, attempt=1, steps=200, limit_files=None, script="train_stdlib.py", **env):
         self.port = free_port()
         nerve = {
-            "NERVE_JOB_ID": "j-test", "NERVE_ATTEMPT": str(attempt), "NERVE_CHECKPOINT_URI": "file://" + folder,
+            "NERVE_JOB_ID": "j-test", "NERVE_ATTEMPT": str(attempt), "NERVE_CHECKPOINT_URI": place if "://" in place else "file://" + place,
             "NERVE_HOOK_PORT": str(self.port), "NERVE_HOOK_TOKEN": TOKEN, **env,
         }
         clean = {name: value for name, value in os.environ.items() if not name.startswith("NERVE_")}
-        text = os.path.join(EXAMPLES, "train_stdlib.py")
+        text = os.path.join(EXAMPLES, "train_stdlib.py")  # any that stays the same
         self.lines = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, text, "--steps", str(steps), "--text", text], env={**clean, **nerve}, text=True,
+            [sys.executable, os.path.join(EXAMPLES, script), "--steps", str(steps), "--text", text], env={**clean, **nerve}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit_files,
         )
         self._readers = [threading.Thread(target=self._read, args=(stream,), daemon=True) for stream in (self.process.stdout, self.process.stderr)]
@@ -215,4 +223,7 @@ class Trainer:
         return self.line("final weights sha256").split()[-1]
 
 
-__all__ = ["CheckThenWriteStore", "EXAMPLES", "HashingWriter", "MemoryStore", "PYTHON", "TOKEN", "Trainer", "call", "every_interleaving", "free_port", "instant", "seals", "tree"]
+__all__ = [
+    "CheckThenWriteStore", "EXAMPLES", "HashingWriter", "MemoryStore", "PYTHON", "REAL_S3", "TOKEN", "Trainer", "call", "every_interleaving", "free_port", "instant",
+    "needs_numpy", "needs_s3", "needs_torch", "seals", "tree",
+]

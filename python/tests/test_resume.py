@@ -7,8 +7,9 @@ import tempfile
 import threading
 import time
 import unittest
+import uuid
 
-from support import Trainer, call, instant, seals, tree
+from support import REAL_S3, Trainer, call, instant, needs_s3, seals, tree
 
 STEPS = 200
 
@@ -26,8 +27,8 @@ class Resume(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="nerve-resume-")
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def start(self, attempt=1, **more):
-        trainer = Trainer(self.folder, attempt, STEPS, **more)
+    def start(self, attempt=1, place=None, **more):
+        trainer = Trainer(place or self.folder, attempt, STEPS, **more)
         self.addCleanup(trainer.kill)
         return trainer
 
@@ -205,6 +206,20 @@ class Resume(unittest.TestCase):
         self.assertEqual(trainer.end(10), 1)
         trainer.line("cannot be used")
         self.assertFalse(any("Traceback" in line for line in trainer.lines))
+
+    @needs_s3
+    def test_over_a_real_s3_an_interruption_loses_nothing_and_fences(self):
+        place = f"{REAL_S3}/{uuid.uuid4().hex}"
+        first = self.start(place=place, NERVE_CHECKPOINT_EVERY="0.2")
+        first.reach(20)
+        status, seal = first.checkpoint("interruption")
+        self.assertEqual(status, 200, seal)
+        first.term()
+        self.assertEqual(first.end(10), 75)
+        self.finishes(self.start(2, place=place), seal["step"])
+        late = self.start(1, place=place)
+        self.assertEqual(late.end(10), 75)
+        late.line("attempt 2 has already resumed")
 
     def test_a_stranger_without_the_token_changes_nothing(self):
         first = self.start()

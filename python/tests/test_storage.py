@@ -1,21 +1,22 @@
 """Folders and buckets: exclusive creation, links refused, errors that say what to do, and retention."""
 
 import errno
-import importlib.util
 import io
 import os
 import shutil
 import tempfile
+import threading
 import unittest
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
-from support import tree
+from support import REAL_S3, needs_s3, tree
 
 from nerve_checkpoint.codec import Snapshot
-from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError
+from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError, Superseded
 from nerve_checkpoint.loader import load_newest
-from nerve_checkpoint.log import SealLog
+from nerve_checkpoint.log import SealLog, check_fence
 from nerve_checkpoint.s3 import S3Store
 from nerve_checkpoint.saver import Saver
 from nerve_checkpoint.storage import FileStore, open_store, run
@@ -221,13 +222,82 @@ class Bucket(Contract, unittest.TestCase):
             self.store.read("seal/0000000001.json", 10)
 
 
-REAL_S3 = os.environ.get("NERVE_TEST_S3_URI")
-
-
-@unittest.skipUnless(REAL_S3 and importlib.util.find_spec("boto3"), "needs boto3 and NERVE_TEST_S3_URI (with AWS_ENDPOINT_URL for a local one)")
+@needs_s3
 class RealBucket(Contract, unittest.TestCase):
+    WRITERS, NUMBERS = 8, 12
+
+    @classmethod
+    def setUpClass(cls):
+        import boto3
+
+        cls.client = boto3.client("s3")  # one for all: making one takes longer than a test. Each thread gets a connection of its own.
+        cls.bucket = REAL_S3.split("/")[2]
+
     def setUp(self):
-        self.store = open_store(f"{REAL_S3}/{uuid.uuid4().hex}")
+        self.prefix = uuid.uuid4().hex
+        self.store = self.another_store()
+
+    def another_store(self):
+        return S3Store(self.bucket, self.prefix, self.client)
+
+    def test_of_eight_writers_at_once_exactly_one_gets_each_number(self):
+        winners = self.race(lambda store, name, data: run(store.create(name, data)))
+        self.assertEqual([len(won) for won in winners], [1] * self.NUMBERS)
+        self.assertEqual([self.store.read(f"seal/{n:010d}.json", 100) for n in range(self.NUMBERS)], [won[0] for won in winners])
+
+    def test_a_planted_check_then_write_is_found_by_the_same_race(self):
+        def check_then_write(store, name, data):
+            if store.read(name, 100) is not None:
+                return False
+            store.write(name, lambda out: out.write(data), nothing)
+            return True
+
+        self.assertTrue(any(len(won) > 1 for won in self.race(check_then_write)))
+
+    def race(self, create):
+        """What the winners of each number wrote, with all writers let go at it at the same moment."""
+        winners = [[] for _ in range(self.NUMBERS)]
+        line = threading.Barrier(self.WRITERS, timeout=60)
+
+        def writer(store, who):
+            for number, won in enumerate(winners):
+                data = b"writer %d" % who
+                line.wait()
+                if create(store, f"seal/{number:010d}.json", data):
+                    won.append(data)
+
+        with ThreadPoolExecutor(self.WRITERS) as pool:
+            for done in [pool.submit(writer, self.another_store(), who) for who in range(self.WRITERS)]:
+                done.result()
+        return winners
+
+    def test_eight_attempts_that_resume_at_once_get_numbers_of_their_own(self):
+        with ThreadPoolExecutor(8) as pool:
+            logs = [SealLog(self.another_store()) for _ in range(8)]
+            holders = list(pool.map(lambda log: run(log.take_epoch("j", 1, lambda _: True)), logs))
+        self.assertEqual(sorted(holder.epoch for holder in holders), list(range(1, 9)))
+        self.assertEqual(sorted(self.store.names("seal")), [f"{n:010d}.json" for n in range(1, 9)])
+        newest = max(holders, key=lambda holder: holder.epoch)
+        for log, holder in zip(logs, holders):
+            run(log.refresh())
+            if holder is newest:
+                check_fence(log, holder)
+            else:
+                self.assertRaises(Superseded, check_fence, log, holder)
+
+    def test_settings_that_boto3_does_not_take_are_said(self):
+        with mock.patch.dict(os.environ, {"AWS_ENDPOINT_URL": "not a url"}), self.assertRaisesRegex(CheckpointError, "not a url.*AWS_ENDPOINT_URL"):
+            open_store(REAL_S3)
+
+    def test_wrong_keys_and_a_missing_bucket_say_what_to_check(self):
+        import boto3
+
+        stranger = boto3.client("s3", aws_access_key_id="wrong", aws_secret_access_key="wrong")
+        for store in [S3Store("no-such-bucket", "p", self.client), S3Store(self.bucket, "p", stranger)]:
+            with self.assertRaisesRegex(StorageError, "Check the bucket, the credentials"):
+                run(store.create("seal/0000000001.json", b"1"))
+            with self.assertRaisesRegex(StorageError, "Check the bucket, the credentials"):
+                store.names("seal")
 
 
 class Corrupt(unittest.TestCase):

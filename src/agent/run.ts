@@ -8,6 +8,7 @@
 import type { NodeNotice } from '../engine/snapshot.ts';
 import type { Clock, HookReason, Hooks, HostedAttempt, InstanceMetadata, Log, NodeHost } from '../ports.ts';
 import { annotationsFrom, noticeFrom } from './convert.ts';
+import { drill, unanswered } from './drill.ts';
 
 export interface AgentPorts {
   readonly metadata: InstanceMetadata;
@@ -28,6 +29,8 @@ interface Memory {
   /** Final hook calls that are under way or were answered, by attempt name. */
   readonly asked: Set<string>;
   readonly rebalanced: Set<string>;
+  /** Nonces of drills that are under way or were answered. */
+  readonly drills: Set<string>;
   /** What was last written about an attempt, as JSON. */
   readonly written: Map<string, string>;
   progressAtRealMs: number;
@@ -35,7 +38,7 @@ interface Memory {
 
 /** Runs until `signal` aborts. No error of a port ends it. */
 export async function runAgent(ports: AgentPorts, options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const memory: Memory = { asked: new Set(), rebalanced: new Set(), written: new Map(), progressAtRealMs: 0 };
+  const memory: Memory = { asked: new Set(), rebalanced: new Set(), drills: new Set(), written: new Map(), progressAtRealMs: 0 };
   while (!signal.aborted) {
     await tick(ports, options, memory).catch((error: unknown) => ports.log.warn({ error: text(error) }, 'a round of the agent failed; trying again'));
     await ports.clock.sleep(options.pollRealMs, signal);
@@ -60,6 +63,7 @@ async function tick(ports: AgentPorts, options: AgentOptions, memory: Memory): P
   for (const attempt of alive) {
     const request = attempt.stopRequest;
     if (request === 'move' || request === 'pause') ask(ports, memory, attempt, request, null);
+    onDrill(ports, memory, attempt);
   }
   if (rebalance !== null && notice === null) await onRebalance(ports, memory, alive);
   if (clock.realNowMs() - memory.progressAtRealMs >= options.progressRealMs) {
@@ -83,6 +87,19 @@ function ask(ports: AgentPorts, memory: Memory, attempt: HostedAttempt, reason: 
     .catch((error: unknown) => {
       memory.asked.delete(name);
       ports.log.warn({ attempt: name, error: text(error) }, 'the checkpoint hook did not seal');
+    });
+}
+
+/** Not awaited: a save may take minutes, and a notice may come meanwhile. */
+function onDrill({ hooks, host, clock, log }: AgentPorts, memory: Memory, { name, hook, drill: asked, drilled }: HostedAttempt): void {
+  const nonce = unanswered(asked ?? null, drilled ?? null);
+  if (nonce === null || memory.drills.has(nonce)) return;
+  memory.drills.add(nonce);
+  drill(hooks, hook, nonce, clock)
+    .then((drillResult) => host.annotateAttempt(name, { drillResult }))
+    .catch((error: unknown) => {
+      memory.drills.delete(nonce);
+      log.warn({ attempt: name, error: text(error) }, 'the result of a drill could not be written; trying again');
     });
 }
 

@@ -1,12 +1,21 @@
 import { Flags } from '@oclif/core';
+import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
 
+/** EC2's own, for the host's network. */
+const IMDS = 'http://169.254.169.254';
+
 export default class Agent extends NerveCommand {
-  static override description = 'Run one node\'s agent: interruption notice to checkpoint hook, cordon, progress. "nerve up" starts one per node.';
+  static override description =
+    'Run one node\'s agent: interruption notice to checkpoint hook, cordon, progress. "nerve up" starts one per node, the chart in a cluster.';
   static override enableJsonFlag = false;
   static override flags = {
-    node: Flags.string({ required: true, description: 'name of the node' }),
-    imds: Flags.string({ required: true, description: "the node's instance metadata endpoint" }),
+    node: Flags.string({ multiple: true, description: 'name of the node; in a cluster, by default, the one that this pod is on' }),
+    imds: Flags.string({
+      default: IMDS,
+      env: 'AWS_EC2_METADATA_SERVICE_ENDPOINT',
+      description: "the node's instance metadata endpoint; {node} in it stands for the node's name",
+    }),
     'follow-stdin': Flags.boolean({ hidden: true, description: 'end when stdin closes' }),
   };
 
@@ -14,7 +23,20 @@ export default class Agent extends NerveCommand {
     const { flags } = await this.parse(Agent);
     const { runLocalAgent, where } = await import('../wire.ts');
     const { untilStopped } = await import('../terminal/until-stopped.ts');
-    await runLocalAgent(where(flags), flags.node, flags.imds, untilStopped(flags['follow-stdin']));
+    const stopped = untilStopped(flags['follow-stdin']);
+    const at = where(flags);
+    if (at.config.target === 'cluster') {
+      const { ownNode, runClusterAgents } = await import('../wire-cluster.ts');
+      const nodes = flags.node ?? [ownNode() ?? noNode()];
+      const agents = nodes.map((node) => ({ node, imdsUrl: flags.imds.replaceAll('{node}', node) }));
+      await runClusterAgents(agents, stopped);
+    } else {
+      await runLocalAgent(at, flags.node?.[0] ?? noNode(), flags.imds, stopped);
+    }
     process.exit(0);
   }
+}
+
+function noNode(): never {
+  throw new NerveError('usage', 'The agent is not told which node it is on.', { hint: 'Give --node NAME, or set NERVE_NODE_NAME.' });
 }

@@ -10,11 +10,11 @@ export default class Down extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Down);
-    const { isUp } = await import('../wire.ts');
+    const { upPid } = await import('../wire.ts');
     return withSession(flags, async ({ cloud, paths, label, clock }) => {
       await cloud.shutDown({});
       const untilMs = performance.now() + PATIENCE_MS;
-      while (isUp(paths)) {
+      while (upPid(paths) !== null) {
         if (performance.now() > untilMs)
           throw new NerveError('retryable', '"nerve up" is still stopping.', { hint: 'Wait for it, or look at its output.' });
         await clock.sleep(100);

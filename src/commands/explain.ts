@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
-import { jobArg, withSession } from '../terminal/with-session.ts';
+import { jobArg } from '../terminal/job-arg.ts';
 
 export default class Explain extends NerveCommand {
   static override description = 'Say why a job is where it is: one sentence, then the numbers, then what was not chosen.';
@@ -13,13 +13,24 @@ export default class Explain extends NerveCommand {
     const { explain } = await import('../engine/explain.ts');
     const { usd, table } = await import('../terminal/figures.ts');
     const { localZone, short, span } = await import('../terminal/when.ts');
-    return withSession(flags, async ({ queue, clock, market, settings, label, target }) => {
-      const { state } = await readJob(queue.records, args.job);
-      const nowMs = clock.nowMs();
-      const why = explain(state, await market.view(), settings, nowMs, { instant: (ms) => short(ms, nowMs, localZone()), span, usd });
-      this.log([label, why.sentence, '', table(why.numbers.map(({ name, value }) => [name, value]))].join('\n'));
-      if (why.rejected.length > 0) this.log(`\nNot chosen:\n${why.rejected.map((line) => `  ${line}`).join('\n')}`);
-      return { target, jobId: args.job, ...why };
+    const { withTarget } = await import('../terminal/with-target.ts');
+    return withTarget<unknown>(flags, {
+      local: async ({ queue, clock, market, settings, label, target }) => {
+        const { state } = await readJob(queue.records, args.job);
+        const nowMs = clock.nowMs();
+        const why = explain(state, await market.view(), settings, nowMs, { instant: (ms) => short(ms, nowMs, localZone()), span, usd });
+        this.log([label, why.sentence, '', table(why.numbers.map(({ name, value }) => [name, value]))].join('\n'));
+        if (why.rejected.length > 0) this.log(`\nNot chosen:\n${why.rejected.map((line) => `  ${line}`).join('\n')}`);
+        return { target, jobId: args.job, ...why };
+      },
+      cluster: async ({ cluster, label, target }) => {
+        const { findJob } = await import('../terminal/find-pods.ts');
+        const { podExplanation } = await import('../terminal/pod-words.ts');
+        const { job } = await findJob(cluster, args.job);
+        const why = podExplanation(job, Date.now());
+        this.log([label, why.sentence, '', table(why.numbers.map(({ name, value }) => [name, value]))].join('\n'));
+        return { target, jobId: job.jobId, ...why, rejected: [] };
+      },
     });
   }
 }

@@ -1,6 +1,5 @@
 import { Flags } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
-import { withSession } from '../terminal/with-session.ts';
 
 export default class List extends NerveCommand {
   static override description = 'List live jobs and those that ended last.';
@@ -13,27 +12,43 @@ export default class List extends NerveCommand {
     const { stateSentence } = await import('../terminal/sentences.ts');
     const { table } = await import('../terminal/figures.ts');
     const { localZone, short } = await import('../terminal/when.ts');
-    return withSession(flags, async ({ queue, clock, settings, label, target }) => {
-      const live = await queue.records.live();
-      const ended = flags.ended === 0 ? [] : await queue.records.finishedIds(flags.ended);
-      const records = await Promise.all([...new Set([...live, ...ended])].map((jobId) => queue.records.read(jobId)));
-      const states = records.flatMap((record) => (record === null ? [] : [fold(record)]));
-      states.sort((a, b) => Number(a.finished !== null) - Number(b.finished !== null) || a.deadlineMs - b.deadlineMs);
-      const nowMs = clock.nowMs();
-      const jobs = states.map((s) => ({
-        jobId: s.spec.id,
-        name: s.spec.name,
-        phase: s.phase,
-        deadlineMs: s.deadlineMs,
-        sentence: stateSentence(s, settings, nowMs, localZone()),
-      }));
-      this.log(label);
-      this.log(
-        jobs.length === 0
-          ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py'
-          : table([['JOB', 'NAME', 'DEADLINE', 'STATE'], ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence])]),
-      );
-      return { target, jobs };
+    const { withTarget } = await import('../terminal/with-target.ts');
+    return withTarget<unknown>(flags, {
+      local: async ({ queue, clock, settings, label, target }) => {
+        const live = await queue.records.live();
+        const ended = flags.ended === 0 ? [] : await queue.records.finishedIds(flags.ended);
+        const records = await Promise.all([...new Set([...live, ...ended])].map((jobId) => queue.records.read(jobId)));
+        const states = records.flatMap((record) => (record === null ? [] : [fold(record)]));
+        states.sort((a, b) => Number(a.finished !== null) - Number(b.finished !== null) || a.deadlineMs - b.deadlineMs);
+        const nowMs = clock.nowMs();
+        const jobs = states.map((s) => ({
+          jobId: s.spec.id,
+          name: s.spec.name,
+          phase: s.phase,
+          deadlineMs: s.deadlineMs,
+          sentence: stateSentence(s, settings, nowMs, localZone()),
+        }));
+        this.log(label);
+        this.log(
+          jobs.length === 0
+            ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py'
+            : table([
+                ['JOB', 'NAME', 'DEADLINE', 'STATE'],
+                ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence]),
+              ]),
+        );
+        return { target, jobs };
+      },
+      cluster: async ({ cluster, label, target }) => {
+        const { ALL_JOBS } = await import('../terminal/find-pods.ts');
+        const { hasEnded, jobsOf } = await import('../terminal/pod-job.ts');
+        const { podTable } = await import('../terminal/pod-words.ts');
+        const all = jobsOf(await cluster.pods(ALL_JOBS));
+        const ended = all.filter((job) => hasEnded(job.phase)).slice(0, flags.ended);
+        const jobs = [...all.filter((job) => !hasEnded(job.phase)), ...ended];
+        this.log(`${label}\n${podTable(jobs, Date.now())}`);
+        return { target, context: cluster.context, namespace: cluster.namespace, jobs };
+      },
     });
   }
 }

@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
-import { jobArg, withSession } from '../terminal/with-session.ts';
+import { jobArg } from '../terminal/job-arg.ts';
 
 export default class Pause extends NerveCommand {
   static override description = 'Checkpoint a job and hold it until "nerve resume". Its alarm stays and warns when the latest start comes.';
@@ -9,13 +9,11 @@ export default class Pause extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Pause);
-    const { request } = await import('../intake/request.ts');
-    return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) =>
-        state.pausedByUser ? null : { type: 'paused', atMs: clock.nowMs() },
-      );
-      this.log(`${label}\n${args.job}  is being paused; go on with: nerve resume ${args.job}`);
-      return { target, jobId: args.job, requested: 'pause', phaseBefore: before.phase };
-    });
+    const { askJob } = await import('../terminal/ask-job.ts');
+    const { label, target, phaseBefore } = await askJob(flags, args.job, 'pause', (state, atMs) =>
+      state.pausedByUser ? null : { type: 'paused', atMs },
+    );
+    this.log(`${label}\n${args.job}  is being paused; go on with: nerve resume ${args.job}`);
+    return { target, jobId: args.job, requested: 'pause', phaseBefore };
   }
 }

@@ -1,6 +1,7 @@
 import { Args } from '@oclif/core';
+import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
-import { infeasible, jobFlags } from './submit.ts';
+import { jobFlags } from '../terminal/submit-flags.ts';
 
 export default class QuoteCommand extends NerveCommand {
   static override description = 'Say when, where and for how much a job would run, without submitting it.';
@@ -13,16 +14,30 @@ export default class QuoteCommand extends NerveCommand {
     const { flags, argv } = await this.parse(QuoteCommand);
     const { openSession, where } = await import('../wire.ts');
     const { prepareSpec } = await import('../terminal/prepare.ts');
-    const { planSentence } = await import('../terminal/sentences.ts');
+    const { planLines, planSentence } = await import('../terminal/sentences.ts');
     const { quote } = await import('../engine/quote.ts');
-    const session = await openSession(where(flags));
+    const { infeasible } = await import('../terminal/infeasible.ts');
+    const at = where(flags);
+    if (at.config.target === 'cluster')
+      throw new NerveError('usage', 'A quote needs the market, and in a cluster the worker has it.', {
+        hint: 'nerve submit --dry-run shows the pod; the plan is shown when it is submitted.',
+      });
+    const session = await openSession(at);
     try {
       const command = argv.length > 0 || flags.file !== undefined ? (argv as string[]) : ['true'];
       const { spec, zone, understood } = await prepareSpec(session, flags, command, null);
       const nowMs = session.clock.nowMs();
       const offer = quote(spec, await session.market.view(), session.settings, nowMs);
-      if (!offer.feasible) throw await infeasible(offer, zone, nowMs);
-      this.log([session.label, understood, planSentence(offer, nowMs, zone), ...offer.warnings.map((w) => `warning: ${w}`)].join('\n'));
+      if (!offer.feasible) throw infeasible(offer, zone, nowMs);
+      this.log(
+        [
+          session.label,
+          understood,
+          planSentence(offer, nowMs, zone),
+          ...planLines(offer, nowMs, zone),
+          ...offer.warnings.map((w) => `warning: ${w}`),
+        ].join('\n'),
+      );
       return { target: session.target, ...offer };
     } finally {
       await session.close();

@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
-import { withSession } from '../terminal/with-session.ts';
+import { withRecords } from '../terminal/with-records.ts';
 
 export default class Report extends NerveCommand {
   static override description =
@@ -22,8 +22,7 @@ export default class Report extends NerveCommand {
     if (flags.events && args.job === undefined) throw new NerveError('usage', '--events needs a job.', { hint: 'nerve report JOB --events' });
     const { jobLines, totalLines } = await import('../terminal/ledger.ts');
     const { totals } = await import('../engine/report.ts');
-    return withSession(flags, async ({ queue, label, target }) => {
-      const { records } = queue;
+    return withRecords(flags, async ({ records, label, target }) => {
       if (args.job === undefined) {
         const reports = await Promise.all((await records.finishedIds(flags.last)).map((jobId) => records.reportOf(jobId)));
         const sums = totals(reports.filter((r) => r !== null));

@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
-import { jobArg, withSession } from '../terminal/with-session.ts';
+import { jobArg } from '../terminal/job-arg.ts';
 
 export default class Resume extends NerveCommand {
   static override description = 'Let a paused job go on.';
@@ -9,13 +9,11 @@ export default class Resume extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Resume);
-    const { request } = await import('../intake/request.ts');
-    return withSession(flags, async ({ queue, clock, label, target }) => {
-      const before = await request(queue.records, queue.alarms, args.job, (state) =>
-        !state.pausedByUser ? null : { type: 'unpaused', atMs: clock.nowMs() },
-      );
-      this.log(`${label}\n${args.job}  may run again`);
-      return { target, jobId: args.job, requested: 'resume', phaseBefore: before.phase };
-    });
+    const { askJob } = await import('../terminal/ask-job.ts');
+    const { label, target, phaseBefore } = await askJob(flags, args.job, 'resume', (state, atMs) =>
+      state.pausedByUser ? { type: 'unpaused', atMs } : null,
+    );
+    this.log(`${label}\n${args.job}  may run again`);
+    return { target, jobId: args.job, requested: 'resume', phaseBefore };
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Flags } from '@oclif/core';
-import { NerveError } from '../engine/errors.ts';
+import { type ErrorKind, NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
 import { count } from '../terminal/figures.ts';
 
@@ -21,7 +21,7 @@ export default class Up extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Up);
-    const { countJobs, startUp, where } = await import('../wire.ts');
+    const { countJobs, startUp, tidy, where } = await import('../wire.ts');
     const at = where(flags);
     if (flags.detach) return this.detach(flags);
     const { createFileLog } = await import('../wire.ts');
@@ -36,6 +36,7 @@ export default class Up extends NerveCommand {
       virtualStartMs: null,
       log: createFileLog(paths),
     });
+    await tidy(cluster, at);
     const jobs = await countJobs(cluster, at);
     this.log(`this machine (simulated market: prices, availability, grid carbon)${flags.speed === 1 ? '' : `, clock x${flags.speed}`}`);
     if (cluster.endedLeftovers > 0)
@@ -54,27 +55,45 @@ export default class Up extends NerveCommand {
     process.exit(0);
   }
 
+  /** The child says in JSON why it does not start. Another "nerve up" that starts at this moment is not taken for it. */
   private async detach(flags: { readonly speed: number; readonly seed: string }): Promise<unknown> {
-    const { isUp, where } = await import('../wire.ts');
+    const { upPid, where } = await import('../wire.ts');
     const { paths } = where();
-    if (isUp(paths))
-      throw new NerveError('refused', 'Another "nerve up" of yours runs already.', { hint: 'Use it as it is, or end it with "nerve down".' });
-    const command = [...process.execArgv, process.argv[1] ?? '', 'up', '--speed', String(flags.speed), '--seed', flags.seed];
-    const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
-    let printed = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      printed += chunk.toString();
-    });
+    const command = [...process.execArgv, process.argv[1] ?? '', 'up', '--json', '--speed', String(flags.speed), '--seed', flags.seed];
+    const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    let complained = '';
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (complained += chunk.toString()));
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     const untilMs = performance.now() + DETACH_TIMEOUT_MS;
-    while (!isUp(paths)) {
-      if (child.exitCode !== null || performance.now() > untilMs)
-        throw new NerveError('fatal', `"nerve up" did not start. ${printed.trim()}`, { hint: 'Run it without --detach to see why.' });
+    while (upPid(paths) !== child.pid) {
+      if (child.exitCode !== null) {
+        await ended;
+        throw whyNot(said, complained);
+      }
+      if (performance.now() > untilMs) {
+        child.kill('SIGTERM');
+        throw new NerveError('fatal', `"nerve up" does not answer after ${DETACH_TIMEOUT_MS / 1000} s. ${complained.trim()}`.trim(), {
+          hint: 'Run it without --detach to see why.',
+        });
+      }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+    child.stdout.destroy();
     child.stderr.destroy();
     child.unref();
     this.log(`this machine (simulated market)\nNerve is up (pid ${child.pid ?? 0}); end it with: nerve down`);
     return { target: 'local', pid: child.pid ?? null };
+  }
+}
+
+function whyNot(said: string, complained: string): NerveError {
+  try {
+    const { kind, message, hint } = (JSON.parse(said) as { error: { kind: ErrorKind; message: string; hint: string | null } }).error;
+    return new NerveError(kind, message, hint === null ? {} : { hint });
+  } catch {
+    return new NerveError('fatal', `"nerve up" did not start. ${complained.trim()}`.trim(), { hint: 'Run it without --detach to see why.' });
   }
 }
 

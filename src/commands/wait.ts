@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
-import { jobArg, withSession } from '../terminal/with-session.ts';
+import { jobArg } from '../terminal/job-arg.ts';
 
 const POLL_REAL_MS = 300;
 
@@ -19,19 +19,30 @@ export default class Wait extends NerveCommand {
     const { failureLines, lastFailure } = await import('../terminal/describe.ts');
     const { stateSentence } = await import('../terminal/sentences.ts');
     const timeoutMs = flags.timeout === undefined ? Number.POSITIVE_INFINITY : parseLength(flags.timeout, 'timeout');
-    return withSession(flags, async ({ queue, clock, settings, label }) => {
-      const untilMs = performance.now() + timeoutMs;
-      for (;;) {
-        const { record, state } = await readJob(queue.records, args.job);
-        if (state.finished !== null || performance.now() >= untilMs) {
-          const tail = state.finished?.result === 'failed' ? lastFailure(state) : null;
-          const sentence = stateSentence(state, settings, clock.nowMs(), localZone());
-          this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail)].join('\n'));
-          process.exitCode = exitCode(state.finished);
-          return { ...report(record), lastFailure: tail };
+    const { withTarget } = await import('../terminal/with-target.ts');
+    return withTarget<unknown>(flags, {
+      local: async ({ queue, clock, settings, label }) => {
+        const untilMs = performance.now() + timeoutMs;
+        for (;;) {
+          const { record, state } = await readJob(queue.records, args.job);
+          if (state.finished !== null || performance.now() >= untilMs) {
+            const tail = state.finished?.result === 'failed' ? lastFailure(state) : null;
+            const sentence = stateSentence(state, settings, clock.nowMs(), localZone());
+            this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail)].join('\n'));
+            process.exitCode = exitCode(state.finished);
+            return { ...report(record), lastFailure: tail };
+          }
+          await clock.sleep(POLL_REAL_MS);
         }
-        await clock.sleep(POLL_REAL_MS);
-      }
+      },
+      cluster: async (session) => {
+        const { waitForPods } = await import('../terminal/wait-pods.ts');
+        const { podSentence } = await import('../terminal/pod-words.ts');
+        const { job, exit } = await waitForPods(session.cluster, args.job, timeoutMs);
+        this.log(`${session.label}\n${job.jobId}  ${exit === 101 || job.phase !== 'gone' ? podSentence(job, Date.now()) : 'its pods were deleted'}`);
+        process.exitCode = exit;
+        return { target: session.target, ...job };
+      },
     });
   }
 }

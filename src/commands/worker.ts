@@ -2,7 +2,8 @@ import { Flags } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
 
 export default class Worker extends NerveCommand {
-  static override description = 'Run the worker: it watches the queue and the market and decides. "nerve up" starts one.';
+  static override description =
+    'Run the worker: it watches the queue and the market and decides. "nerve up" starts one on this machine, the chart in a cluster (NERVE_TARGET=cluster).';
   static override enableJsonFlag = false;
   static override flags = { 'follow-stdin': Flags.boolean({ hidden: true, description: 'end when stdin closes' }) };
 
@@ -10,7 +11,10 @@ export default class Worker extends NerveCommand {
     const { flags } = await this.parse(Worker);
     const { runLocalWorker, where } = await import('../wire.ts');
     const { untilStopped } = await import('../terminal/until-stopped.ts');
-    await runLocalWorker(where(flags), untilStopped(flags['follow-stdin']));
+    const stopped = untilStopped(flags['follow-stdin']);
+    const at = where(flags);
+    if (at.config.target === 'cluster') await (await import('../wire-cluster.ts')).runClusterWorker(at, stopped);
+    else await runLocalWorker(at, stopped);
     process.exit(0);
   }
 }

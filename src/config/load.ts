@@ -23,12 +23,16 @@ export interface Loaded {
 /** Environment variable -> path in the schema, and how its text is read. */
 const VARIABLES: Readonly<Record<string, { readonly path: readonly [string, string?]; readonly list?: true; readonly number?: true }>> = {
   NERVE_TARGET: { path: ['target'] },
+  NERVE_CONTEXT: { path: ['cluster', 'context'] },
+  NERVE_NAMESPACE: { path: ['cluster', 'namespace'] },
   NERVE_REDIS_URL: { path: ['redis', 'url'] },
   NERVE_INSTANCE_TYPES: { path: ['job', 'instanceTypes'], list: true },
   NERVE_ZONES: { path: ['job', 'zones'], list: true },
   NERVE_OPTIMIZE: { path: ['job', 'optimize'] },
   NERVE_RETRIES: { path: ['job', 'retries'], number: true },
   NERVE_TIME_ZONE: { path: ['job', 'timeZone'] },
+  NERVE_CARBON_MODEL: { path: ['forecast', 'carbonModel'] },
+  NERVE_PRICE_MODEL: { path: ['forecast', 'priceModel'] },
 };
 
 export interface LoadOptions {

@@ -14,6 +14,7 @@ export interface Paths {
   readonly clusterDir: string;
   readonly redisDir: string;
   readonly logsDir: string;
+  readonly jobsDir: string;
   readonly jobDir: (jobId: string) => string;
   readonly attemptDir: (jobId: string, attempt: number) => string;
   readonly checkpointDir: (jobId: string) => string;
@@ -22,7 +23,8 @@ export interface Paths {
 export function pathsFor(env: Environment): Paths {
   const home = env['HOME'] ?? homedir();
   const state = env['NERVE_STATE_DIR'] ?? join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'nerve');
-  const jobDir = (jobId: string): string => join(state, 'jobs', jobId);
+  const jobsDir = join(state, 'jobs');
+  const jobDir = (jobId: string): string => join(jobsDir, jobId);
   return {
     state,
     cache: env['NERVE_CACHE_DIR'] ?? join(env['XDG_CACHE_HOME'] ?? join(home, '.cache'), 'nerve'),
@@ -30,6 +32,7 @@ export function pathsFor(env: Environment): Paths {
     clusterDir: join(state, 'local', 'cluster'),
     redisDir: join(state, 'redis'),
     logsDir: join(state, 'local', 'logs'),
+    jobsDir,
     jobDir,
     attemptDir: (jobId, attempt) => join(jobDir(jobId), `a${attempt}`),
     checkpointDir: (jobId) => join(state, 'checkpoints', jobId),

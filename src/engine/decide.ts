@@ -8,7 +8,7 @@
 import type { Decision } from './decision.ts';
 import { fold, openAttempts } from './fold.ts';
 import { objectiveUsdPerHour } from './objective.ts';
-import { type Context, heldUnchanged, onDemandOnOffer, place, proposedLeave, spotCandidates } from './place.ts';
+import { type Context, heldUnchanged, isUnknown, onDemandOnOffer, place, proposedLeave, spotCandidates, waitingPays } from './place.ts';
 import { placementPolicy } from './policy.ts';
 import type { Policy, RunningAt } from './policy/proposal.ts';
 import { permits } from './policy/safety.ts';
@@ -91,12 +91,21 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (attempt.capacityType === 'spot' && !may.staySpot && onDemandOnOffer(context).length > 0) {
     return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
   }
+  const profiled = profileEnds(context, attempt, seen) ? waitingPays(context, may, seen.progress) : null;
+  if (profiled !== null) return [stop(context, attempt.attempt, 'move', profiled)];
   const mayLeave = seen.lastCheckpoint !== null && openAttempts(state).length === 1;
   const leave = mayLeave ? proposedLeave(context, at, may, seen.progress) : null;
   if (leave !== null) return [stop(context, attempt.attempt, 'move', leave)];
   if (context.market.availability === undefined && cheaperElsewhere(context, attempt, seen))
     return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
   return [keep(context, attempt.attempt, 'running')];
+}
+
+/** It has just said how long it takes, on its first attempt: the one moment at which a job that runs is asked whether it should rather wait. */
+function profileEnds({ state, nowMs, settings }: Context, { attempt, resumed }: AttemptState, { progress }: ObservedAttempt): boolean {
+  const { profileMs } = state.spec;
+  if (profileMs === undefined || attempt !== 1 || resumed === null || progress === null || isUnknown(state, progress)) return false;
+  return nowMs - resumed.atMs <= profileMs + 2 * settings.sweepMs && progress.totalSteps !== null;
 }
 
 function runningAt({ state, nowMs, settings }: Context, attempt: AttemptState): RunningAt {

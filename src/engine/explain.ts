@@ -28,6 +28,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'move-limit': 'It is held because it has already moved twice within the hour; a third move is never made while there is slack.',
   'user-paused': 'It is held because you paused it.',
   'cheapest-now': 'It runs because nothing better is expected before its latest start.',
+  profiling: 'It runs at once, on the cheapest spot, to learn how long it takes.',
   'window-open': 'It runs because the window it was held for has come.',
   'latest-start-reached': 'It runs on demand, at full price, because waiting any longer would risk the deadline.',
   'on-demand-pays': 'It runs on demand, because waiting for spot is expected to cost more in the end.',
@@ -48,6 +49,9 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'price-cap': 'It is held because your price cap is below everything on offer.',
   'deadline-passed': 'Its deadline has passed; it goes on.',
 };
+
+/** The sentence for a reason that came as text, from an annotation; null for one that this version does not know. */
+export const reasonText = (reason: string): string | null => (reason in REASON_TEXT ? REASON_TEXT[reason as Reason] : null);
 
 export function explain(state: JobState, market: MarketView | null, settings: EngineSettings, nowMs: number, format: Format): Explanation {
   const reason = currentReason(state);

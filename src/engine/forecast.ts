@@ -1,13 +1,15 @@
-// The forecast of this version: 7-day mean by time of day, with level correction. The mean says what the hour is
-// usually like; the level (mean error of the last six hours) says that this week is dearer or greener than usual, and fades
-// over a day. Gaps are NaN and are left out; a history shorter than a day is no history: the last value persists.
+// The forecast without a model: 7-day mean by time of day, with level correction. The mean says what the hour is
+// usually like; the level (error of the newest reading) says that it is dearer or greener than usual now, and fades over two days.
+// Gaps are NaN and are left out; a history shorter than a day is no history: the last value persists.
+//
+// Surprise: a smoother level (mean error of six hours) forecasts no worse and decides worse. What is known now and what is expected
+// must fit together at the seam, else a job whose hour happens to be above the smooth curve is put off for nothing.
 
 import type { Series } from './snapshot.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const LEVEL_WINDOW_MS = 6 * HOUR_MS;
-const LEVEL_FADE_MS = 24 * HOUR_MS;
+const LEVEL_FADE_MS = 48 * HOUR_MS;
 
 export type Forecast = (atMs: number) => number;
 
@@ -24,13 +26,16 @@ export function meanWithLevel(history: Series, nowMs: number, currentValue: numb
     const value = means[slotOf(atMs, history.stepMs, slots)];
     return value !== undefined && Number.isFinite(value) ? value : overall;
   };
-  const errors = history.values.flatMap((value, index) => {
-    const atMs = history.startMs + index * history.stepMs;
-    return atMs >= nowMs - LEVEL_WINDOW_MS && Number.isFinite(value) ? [value - usual(atMs)] : [];
-  });
-  if (Number.isFinite(currentValue)) errors.push(currentValue - usual(nowMs));
-  const level = errors.length === 0 ? 0 : mean(errors);
-  return (atMs) => Math.max(0, usual(atMs) + level * Math.exp(-Math.max(0, atMs - nowMs) / LEVEL_FADE_MS));
+  const newestMs = Number.isFinite(currentValue)
+    ? nowMs
+    : history.startMs + (history.values.findLastIndex((v) => Number.isFinite(v)) + 0.5) * history.stepMs;
+  const level = persisted - usual(newestMs);
+  // A level is no reason to expect what the week has never seen.
+  const lowest = Math.max(
+    0,
+    known.reduce((a, b) => Math.min(a, b), persisted),
+  );
+  return (atMs) => Math.max(lowest, usual(atMs) + level * Math.exp(-Math.max(0, atMs - nowMs) / LEVEL_FADE_MS));
 }
 
 function meanBySlot(history: Series, slots: number): number[] {

@@ -17,7 +17,15 @@ export interface ProcessProgram {
   readonly cwd: string;
 }
 
-export type Program = ProcessProgram;
+/** A pod that the API server admitted (docs/decisions/0009-the-cluster-wire.md). Its spec is never part of the record. */
+export interface PodProgram {
+  readonly kind: 'pod';
+  readonly namespace: string;
+  /** `job`: a batch/v1 Job re-creates its pods; `none`: Nerve does. */
+  readonly owner: 'none' | 'job';
+}
+
+export type Program = ProcessProgram | PodProgram;
 
 export interface JobSpec {
   readonly id: JobId;
@@ -27,7 +35,11 @@ export interface JobSpec {
   readonly deadlineMs: number;
   /** Expected length of one uninterrupted run. */
   readonly workMs: number;
-  readonly workSource: 'user' | 'median-of-finished';
+  readonly workSource: 'user' | 'median-of-finished' | 'profile';
+  /** Nobody knows how long it takes (`workSource` profile): it starts at once, and is planned once it has reported its speed. */
+  readonly profileMs?: number;
+  /** It may be stopped and resumed where that pays, so it runs in the best hours and not in one stretch. It must checkpoint. */
+  readonly interruptible?: boolean;
   readonly optimize: Optimize;
   /** What a tonne of CO2e costs in the objective; 0 means pure price order. */
   readonly carbonPriceUsdPerTonne: number;

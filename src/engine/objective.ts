@@ -3,7 +3,8 @@
 
 import type { JobSpec, Optimize } from './job.ts';
 import type { Placement } from './decision.ts';
-import { type Forecast, meanWithLevel } from './forecast.ts';
+import type { Forecast } from './forecast.ts';
+import { forecastOf } from './forecaster/forecast-of.ts';
 import type { MarketView, Offering } from './snapshot.ts';
 
 const HOUR_MS = 3_600_000;
@@ -103,7 +104,7 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
   let made: readonly Column[] | null = null;
   const columns = (): readonly Column[] => {
     if (made === null) {
-      const carbon = meanWithLevel(market.carbon.history, nowMs, market.carbon.gramsPerKwh);
+      const carbon = forecastOf(market.carbon.history, nowMs, market.carbon.gramsPerKwh, market.models?.carbon);
       made = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
     }
     return made;
@@ -147,7 +148,9 @@ interface Column {
 function column(market: MarketView, nowMs: number, offering: Offering, carbon: Forecast, ceilingUsdPerHour: number): Column {
   const history = market.spotHistory.find((h) => h.zone === offering.zone && h.instanceType === offering.instanceType);
   const price: Forecast =
-    history === undefined ? () => offering.priceUsdPerHour : meanWithLevel(history.priceUsdPerHour, nowMs, offering.priceUsdPerHour);
+    history === undefined
+      ? () => offering.priceUsdPerHour
+      : forecastOf(history.priceUsdPerHour, nowMs, offering.priceUsdPerHour, market.models?.price);
   const steps = HORIZON_MS / WINDOW_STEP_MS;
   const usd = new Float64Array(steps + 1);
   const grams = new Float64Array(steps + 1);

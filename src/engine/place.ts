@@ -72,6 +72,7 @@ export function place(context: Context): readonly Decision[] {
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
   const may = permits(state, settings, nowMs);
   if (!may.wait && !may.startSpot) return [onDemand(at)];
+  if (isUnknown(state)) return [profile(at)];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
   const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
@@ -95,6 +96,26 @@ export function place(context: Context): readonly Decision[] {
     case 'spot':
       return [launch(at, proposal.ranked, startReason(state))];
   }
+}
+
+/** How long it takes is to be learned by running it. */
+export function isUnknown(state: JobState, seen: ProgressFact | null = null): boolean {
+  const remainingMs = (seen ?? state.lastProgress)?.remainingMs ?? null;
+  return state.spec.profileMs !== undefined && remainingMs === null;
+}
+
+/** At once, on the cheapest spot; where there is none, as soon as there is some, and on demand when time runs out. */
+function profile(at: Site): Decision {
+  return at.spot.length > 0 ? launch(at, at.spot, 'profiling') : dry(at, 'no-spot-capacity');
+}
+
+/** Does waiting pay, now that it is known how long the job takes? Asked of a job as if nothing of it ran. */
+export function waitingPays(context: Context, may: Permits, seen: ProgressFact | null): Reason | null {
+  const view = outlook(context.market, context.nowMs, context.state.spec);
+  const shown = { ...policyContext(context, view, spotCandidates(context, view), seen), underWay: true };
+  const proposal = may.wait ? context.policy({ ...shown, may }) : null;
+  if (proposal?.do !== 'wait') return null;
+  return proposal.greener ? 'greener-window-ahead' : 'cheaper-window-ahead';
 }
 
 /** What the policy is shown, less what it may do. */

@@ -10,6 +10,7 @@ export type Reason =
   | 'user-paused'
   // starting
   | 'cheapest-now' // no better window is expected before the latest start time
+  | 'profiling' // nobody knows how long it takes: it runs at once, on the cheapest spot, until it says
   | 'window-open' // the window that the job was held for has come
   | 'latest-start-reached' // on demand now, or late
   | 'on-demand-pays' // waiting for spot is expected to cost more than full price now

@@ -27,6 +27,8 @@ export function remainingWorkMs(state: JobState, seen: ProgressFact | null = nul
   const done = Math.min(1, Math.max(0, step / totalSteps));
   const estimateMs = state.spec.workMs * (1 - done);
   if (remainingMs === null) return estimateMs;
+  // There was no estimate to begin with: what it reports is all there is.
+  if (state.spec.workSource === 'profile') return Math.max(0, remainingMs);
   const weight = Math.min(1, done / BELIEVED_FROM);
   return Math.max(0, weight * remainingMs + (1 - weight) * estimateMs);
 }
@@ -39,14 +41,12 @@ export function startOverheadMs(state: JobState, settings: EngineSettings): numb
 
 /** What must fit between an on-demand start and the deadline. */
 export function onDemandNeedMs(state: JobState, settings: EngineSettings, seen: ProgressFact | null = null): number {
-  return (
-    remainingWorkMs(state, seen) +
-    startOverheadMs(state, settings) +
-    settings.onDemandLeadMs +
-    settings.sweepMs +
-    settings.noticeMs +
-    settings.marginMs
-  );
+  return freshNeedMs(remainingWorkMs(state, seen), settings, startOverheadMs(state, settings));
+}
+
+/** The same for work that has no record yet. */
+export function freshNeedMs(workMs: number, settings: EngineSettings, overheadMs = settings.startOverheadMs): number {
+  return workMs + overheadMs + settings.onDemandLeadMs + settings.sweepMs + settings.noticeMs + settings.marginMs;
 }
 
 /** The instant at which the job runs on demand, whatever it costs. */

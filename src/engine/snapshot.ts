@@ -2,6 +2,7 @@
 // an instant; the engine never asks for more. Adapters fill it, the simulation fills it, the benchmark fills it.
 
 import type { CapacityType, JobId } from './job.ts';
+import type { ForecastModels } from './forecaster/model.ts';
 import type { CheckpointInfo, JobRecord, StopRequest } from './record.ts';
 
 /** One thing that can be bought now: zone x instance type x capacity type. */
@@ -63,6 +64,8 @@ export interface MarketView {
   /** Where it is known, the policy plans with how long spot lasts and how soon it returns; where not, with prices alone. */
   readonly availability?: readonly AvailabilityHistory[];
   readonly carbon: CarbonView;
+  /** Trained forecasts; where there is none, the 7-day mean with level. */
+  readonly models?: ForecastModels;
 }
 
 export interface NodeNotice {

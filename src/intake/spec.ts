@@ -11,8 +11,10 @@ export interface SubmitFlags {
   readonly name?: string | undefined;
   readonly deadline?: string | undefined;
   readonly duration?: string | undefined;
+  readonly profile?: string | undefined;
   readonly zone?: readonly string[] | undefined;
   readonly 'instance-type'?: readonly string[] | undefined;
+  readonly interruptible?: boolean | undefined;
   readonly optimize?: string | undefined;
   readonly 'carbon-price'?: number | undefined;
   readonly 'max-price'?: number | undefined;
@@ -43,6 +45,8 @@ export function buildSpec(input: SpecInput): JobSpec {
     deadlineMs: input.deadlineMs,
     workMs: input.work.ms,
     workSource: input.work.source,
+    ...(input.work.source === 'profile' ? { profileMs: input.work.ms } : {}),
+    ...((flags.interruptible ?? file.interruptible) === true ? { interruptible: true } : {}),
     optimize,
     carbonPriceUsdPerTonne: flags['carbon-price'] ?? file['carbon-price'] ?? CARBON_PRICE_USD_PER_TONNE[optimize],
     maxPriceUsdPerHour: flags['max-price'] ?? file['max-price'] ?? null,
@@ -60,7 +64,8 @@ export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'n
   return flags.name ?? file.name ?? basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
 }
 
-function checkpointUri(uri: string): string {
+/** @throws NerveError `usage`. */
+export function checkpointUri(uri: string): string {
   if (/^s3:\/\/[^/]+/.test(uri) || /^file:\/\/\/[^/]/.test(uri)) return uri.replace(/\/+$/, '');
   throw new NerveError('usage', `"${uri}" is not a place for checkpoints.`, { hint: 'Write s3://bucket/prefix or file:///absolute/folder.' });
 }

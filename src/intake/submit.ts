@@ -2,9 +2,11 @@
 // dies between the two, the worker's sweep finds a record without an alarm and arms it.
 
 import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { NerveError } from '../engine/errors.ts';
 import type { JobId, JobSpec } from '../engine/job.ts';
 import { quote, type Quote } from '../engine/quote.ts';
+import type { JobEvent } from '../engine/record.ts';
 import type { EngineSettings, MarketView } from '../engine/snapshot.ts';
 import type { Alarms, Clock, Records } from '../ports.ts';
 
@@ -37,9 +39,12 @@ export interface IntakePorts {
   readonly clock: Clock;
 }
 
+/** In the fields of an error after which nobody knows whether the job was taken: its private files have to stay. */
+export const UNKNOWN = 'unknown';
+
 /**
  * Writes the record and arms the alarm.
- * @throws NerveError `refused` for a deadline that cannot be promised (the quote says by how much), `unreachable` when Redis is away; nothing is left behind then.
+ * @throws NerveError `refused` for a deadline that cannot be promised (the quote says by how much), `unreachable` when Redis is away: nothing is left behind then, unless its field `taken` is `unknown`.
  */
 export async function submitJob(
   { records, alarms, clock }: IntakePorts,
@@ -49,11 +54,42 @@ export async function submitJob(
 ): Promise<Quote> {
   const offer = quote(spec, market, settings, clock.nowMs());
   if (!offer.feasible) return offer;
-  const version = await records.append(spec.id, 0, [
-    { type: 'submitted', atMs: clock.nowMs(), spec, latestStartMs: offer.latestStartMs, simulated: market.simulated },
-  ]);
-  if (version === 'conflict') throw new NerveError('conflict', `A job ${spec.id} exists already.`, { hint: 'Submit again.' });
-  // The first look comes at once; the alarm after it is set by the worker, never later than the latest start.
-  await alarms.arm(spec.id, clock.nowMs());
-  return offer;
+  const submitted: JobEvent = { type: 'submitted', atMs: clock.nowMs(), spec, latestStartMs: offer.latestStartMs, simulated: market.simulated };
+  if (!(await isTaken(records, spec, submitted))) throw new NerveError('conflict', `A job ${spec.id} exists already.`, { hint: 'Submit again.' });
+  try {
+    // The first look comes at once; the alarm after it is set by the worker, never later than the latest start.
+    await alarms.arm(spec.id, clock.nowMs());
+    return offer;
+  } catch (error) {
+    // The record is what counts: the worker's sweep finds it and sets the alarm.
+    const why = error instanceof Error ? error.message : String(error);
+    return { ...offer, warnings: [...offer.warnings, `${why} The job was taken all the same: the worker sets its alarm within 30 seconds.`] };
+  }
 }
+
+/** Writes the record. A write whose answer was lost may have happened: what is there now tells. */
+async function isTaken(records: Records, spec: JobSpec, submitted: JobEvent): Promise<boolean> {
+  try {
+    if ((await records.append(spec.id, 0, [submitted])) === 1) return true;
+    // Somebody was first: perhaps this very write, sent again after its connection broke.
+    return await isOurs(records, submitted, spec.id);
+  } catch (error) {
+    if (!(error instanceof NerveError) || error.kind !== 'unreachable') throw error;
+    const found = await isOurs(records, submitted, spec.id).catch(() => UNKNOWN);
+    if (found === true) return true;
+    if (found === false) throw error;
+    throw new NerveError('unreachable', `${error.message} Nobody knows now whether job ${spec.id} was taken.`, {
+      cause: error,
+      hint: `When Redis answers again, look with "nerve status ${spec.id}" before you submit again.`,
+      fields: { jobId: spec.id, taken: UNKNOWN },
+    });
+  }
+}
+
+async function isOurs(records: Records, submitted: JobEvent, jobId: JobId): Promise<boolean> {
+  const first = (await records.read(jobId))?.events[0];
+  return first !== undefined && isDeepStrictEqual(first, asRecorded(submitted));
+}
+
+/** As it comes back from a record: without what JSON cannot say. */
+const asRecorded = (event: JobEvent): unknown => JSON.parse(JSON.stringify(event));

@@ -46,6 +46,12 @@ export function asNerveError(cause: unknown, what: string): NerveError {
   const text = cause instanceof Error ? cause.message : String(cause);
   // A refused transaction names its reason beside, not in its message.
   const reasons = [text, ...((cause as { previousErrors?: readonly Error[] } | null)?.previousErrors ?? []).map((error) => error.message)];
+  if (reasons.some((reason) => reason.startsWith('MISCONF '))) {
+    return new NerveError('refused', `${what}: Redis cannot write its files (${text}).`, {
+      cause,
+      hint: 'Make room on its disk; nothing that was acknowledged is lost.',
+    });
+  }
   if (reasons.some((reason) => reason.startsWith('OOM '))) {
     return new NerveError('refused', `${what}: Redis is full.`, {
       cause,

@@ -8,6 +8,7 @@ import { type NewJob, submitMany, type Submitted } from './bulk.ts';
 import { checkRedis, connectRedis, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
+import { type CountingVault, createVault } from './vault.ts';
 
 export interface OpenQueue {
   readonly records: RecordsWithHistory;
@@ -15,6 +16,8 @@ export interface OpenQueue {
   readonly leadership: Leadership;
   /** Many new jobs, batch by batch: see bulk.ts. */
   submitMany(jobs: Iterable<NewJob>): AsyncGenerator<Submitted>;
+  /** Where admitted pods are kept, sealed with this secret. */
+  vault(secret: Buffer): CountingVault;
   close(): Promise<void>;
 }
 
@@ -42,6 +45,7 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
     alarms,
     leadership: createLeadership(redis),
     submitMany: (jobs) => submitMany(records, alarms, jobs),
+    vault: (secret) => createVault(redis, secret, log),
     close: async () => {
       await alarms.close().catch(() => undefined);
       redis.disconnect();

@@ -10,9 +10,17 @@ const targetFlag = Flags.string({
   helpGroup: 'GLOBAL',
 });
 
+const contextFlag = Flags.string({ description: 'kube context; default: the current one. Means --target cluster', helpGroup: 'GLOBAL' });
+
+const namespaceFlag = Flags.string({
+  char: 'n',
+  description: "namespace of the jobs; default: nerve.yaml's, else the context's. Means --target cluster",
+  helpGroup: 'GLOBAL',
+});
+
 export abstract class NerveCommand extends Command {
   static override enableJsonFlag = true;
-  static override baseFlags = { target: targetFlag };
+  static override baseFlags = { target: targetFlag, context: contextFlag, namespace: namespaceFlag };
 
   /** stderr is talk: notes and warnings that are no part of the answer. */
   protected say(text: string): void {

@@ -17,6 +17,13 @@ export interface Prepared {
   readonly understood: string;
 }
 
+/** `say` is stderr, `log` is stdout. */
+export interface Talk {
+  readonly say: (text: string) => void;
+  readonly log: (text: string) => void;
+  readonly ask: Ask;
+}
+
 export type Ask = ((text: string) => Promise<string>) | null;
 
 export async function prepareSpec(
@@ -40,7 +47,7 @@ export async function prepareSpec(
   const nowMs = clock.nowMs();
   const deadlineMs = parseDeadline(deadline, nowMs, zone);
   const name = jobName(flags, file, command);
-  const work = await workOf(session, flags.duration ?? file.duration, name, ask);
+  const work = await workOf(session, { duration: flags.duration ?? file.duration, profile: flags.profile ?? file.profile }, name, ask);
   const id = newJobId();
   const spec = buildSpec({
     id,
@@ -55,6 +62,10 @@ export async function prepareSpec(
     defaultCheckpointDir: paths.checkpointDir(id),
   });
   checkPlaces(spec, await market.view());
+  if (work.source === 'profile') {
+    const until = `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - nowMs)}`;
+    return { spec, zone, understood: `${until}; it runs at once, for ${span(work.ms)} at most, to learn how long it takes` };
+  }
   const source = work.source === 'user' ? '' : ` (the median of ${count(work.runs, 'finished run')} of "${name}")`;
   return {
     spec,
@@ -65,18 +76,19 @@ export async function prepareSpec(
 
 async function workOf(
   session: Session,
-  text: string | undefined,
+  { duration: text, profile }: { readonly duration: string | undefined; readonly profile: string | undefined },
   name: string,
   ask: Ask,
 ): Promise<{ ms: number; source: JobSpec['workSource']; runs: number }> {
   if (text !== undefined) return { ms: parseLength(text, 'duration'), source: 'user', runs: 0 };
   const known = await session.queue.records.medianDurationMs(name);
   if (known !== null) return { ms: known.medianMs, source: 'median-of-finished', runs: known.runs };
+  if (profile !== undefined) return { ms: parseLength(profile, 'profile'), source: 'profile', runs: 0 };
   const typed = await answer(
     ask,
     'How long does one undisturbed run take (for example 2h30m)? ',
     `--duration is missing, and no run of "${name}" has finished yet to learn from.`,
-    'Add it: --duration 2h30m',
+    'Add it (--duration 2h30m), or let it run at once to find out: --profile 10m',
   );
   return { ms: parseLength(typed, 'duration'), source: 'user', runs: 0 };
 }

@@ -18,6 +18,26 @@ export function planSentence(offer: Quote, nowMs: number, zone: string): string 
   return `plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${full} and ${grams(plan.expectedCarbonGrams)}; latest start ${short(offer.latestStartMs, nowMs, zone)}`;
 }
 
+/** The plan in figures: window, cost, carbon, and what it risks. */
+export function planLines(offer: Quote, nowMs: number, zone: string): readonly string[] {
+  const { plan, risk } = offer;
+  const lines = [`window     ${short(plan.startMs, nowMs, zone)} to ${short(offer.endMs, nowMs, zone)}`];
+  if (risk === null) {
+    if (plan.expectedCostUsd !== null) lines.push(`cost       about ${usd(plan.expectedCostUsd)}`);
+  } else {
+    lines.push(
+      `cost       about ${usd(risk.expectedCostUsd)} expected, ${usd(risk.worstCostUsd)} at worst`,
+      `spot alone ${Math.round(risk.spotAlone * 100)} % likely, with ${risk.interruptions.toFixed(1)} interruptions on average (${risk.basis === 'observed' ? 'as spot was seen to come and go here' : 'as spot usually comes and goes; it was not watched here'})`,
+      `on demand  from ${short(risk.onDemandFromMs, nowMs, zone)} at the latest, if nothing is done by then`,
+    );
+  }
+  const range = offer.carbonRangeGrams;
+  lines.push(
+    `carbon     about ${grams(plan.expectedCarbonGrams)}${range === null ? '' : `, ${grams(range[0])} to ${grams(range[1])} in four cases of five`}`,
+  );
+  return lines;
+}
+
 export function stateSentence(state: JobState, settings: EngineSettings, nowMs: number, zone: string): string {
   const { finished } = state;
   if (finished !== null) {

@@ -1,15 +1,17 @@
-// Opens the target for one command and closes it again, however the command ends.
+// Opens this machine's Nerve for one command and closes it again, however the command ends. What a cluster can do too goes through with-target.ts.
 
-import type { Session } from '../wire.ts';
+import { NerveError } from '../engine/errors.ts';
+import type { Session, TargetFlags } from '../wire.ts';
 
-export async function withSession<T>(flags: { readonly target?: string | undefined }, use: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(flags: TargetFlags, use: (session: Session) => Promise<T>): Promise<T> {
   const { openSession, where } = await import('../wire.ts');
-  const session = await openSession(where(flags));
+  const at = where(flags);
+  if (at.config.target === 'cluster')
+    throw new NerveError('usage', 'This command works on this machine only.', { hint: 'Leave out --target, --context and --namespace.' });
+  const session = await openSession(at);
   try {
     return await use(session);
   } finally {
     await session.close();
   }
 }
-
-export const jobArg = { description: 'id of the job, as "nerve submit" printed it', required: true } as const;

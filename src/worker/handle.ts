@@ -52,7 +52,7 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   const { records, cluster, market, clock, log } = ports;
   let record = await records.read(jobId);
   if (record === null) return { wakeAtMs: null, state: null };
-  const attempts = await cluster.attemptsOf(jobId);
+  const attempts = await cluster.attemptsOf(jobId, namespaceOf(record));
   const view = await market.view();
   const facts = await withUsage(record, reconcile(record, attempts, clock.nowMs()), attempts, view, settings, (ask) => market.meter(ask));
   if (facts.length > 0) {
@@ -67,6 +67,12 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   const acted = await actOn(ports, record, state, decisions);
   if (acted === 'conflict') return 'conflict';
   return { wakeAtMs: nextWake(decisions, clock.nowMs() + settings.sweepMs), state: acted.version === record.version ? state : fold(acted) };
+}
+
+/** Undefined on one machine, where there are none. */
+function namespaceOf({ events }: JobRecord): string | undefined {
+  const first = events[0];
+  return first?.type === 'submitted' && first.spec.program.kind === 'pod' ? first.spec.program.namespace : undefined;
 }
 
 async function append({ records }: WorkerPorts, record: JobRecord, events: readonly JobEvent[]): Promise<JobRecord | 'conflict'> {
@@ -130,7 +136,7 @@ function worthWriting(record: JobRecord, { plan }: JobState, hold: Extract<Decis
 
 /** Removes what is left of a finished job, then closes it; null when nothing is left. */
 async function putAway({ cluster, records, clock }: WorkerPorts, settings: EngineSettings, record: JobRecord): Promise<number | null> {
-  const left = (await cluster.attemptsOf(record.jobId)).filter((a) => a.endedAtMs === null);
+  const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record))).filter((a) => a.endedAtMs === null);
   for (const attempt of left) if (attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name);
   if (left.length > 0) return clock.nowMs() + settings.sweepMs;
   await cluster.forget(record.jobId);

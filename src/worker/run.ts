@@ -11,6 +11,8 @@ export interface WorkerOptions {
   readonly settings: EngineSettings;
   readonly sweepRealMs: number;
   readonly marketTickRealMs: number;
+  /** Told the outcome of each look; in a cluster the job's pod is brought up to date. */
+  readonly looked?: (jobId: JobId, state: JobState | null) => void;
 }
 
 /** Held jobs as last seen, so that a market tick is one comparison a job. A stale entry costs money, never a deadline. */
@@ -23,6 +25,7 @@ export async function runWorker(ports: WorkerPorts, options: WorkerOptions, sign
   const handle = async (jobId: JobId): Promise<number | null> => {
     const { wakeAtMs, state } = await look(ports, options.settings, jobId);
     remember(held, known, jobId, state);
+    options.looked?.(jobId, state);
     return wakeAtMs;
   };
   const { alarms, cluster, log } = ports;

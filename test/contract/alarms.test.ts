@@ -14,7 +14,7 @@ afterAll(() => server.stop());
 
 alarmsContract('memory', async () => {
   const alarms = memoryAlarms(wallClock, { concurrency: 8, backoffRealMs: 100 });
-  return { alarms, elsewhere: alarms, clock: wallClock, close: async () => undefined };
+  return { alarms, elsewhere: alarms, clock: wallClock, backoffMs: [100, 200], close: async () => undefined };
 });
 
 alarmsContract('Redis', async () => {
@@ -24,6 +24,7 @@ alarmsContract('Redis', async () => {
     alarms: one.alarms,
     elsewhere: two.alarms,
     clock: wallClock,
+    backoffMs: [250, 500],
     close: async () => void (await Promise.all([one.close(), two.close()])),
   };
 });
@@ -40,6 +41,7 @@ alarmsContract('Redis, armed in bulk', async () => {
     alarms: inBulk(one),
     elsewhere: inBulk(two),
     clock: wallClock,
+    backoffMs: [250, 500],
     close: async () => void (await Promise.all([one.close(), two.close()])),
   };
 });

@@ -9,8 +9,10 @@ export interface ClockRig {
   settle<T>(promise: Promise<T>): Promise<T>;
 }
 
-/** A timer may fire a little early, and two reads of a clock are not one. */
+/** A timer may fire a little early. */
 const ROUNDING_REAL_MS = 3;
+/** Two reads of a clock are not one, the less so on a busy machine. */
+const BUSY_REAL_MS = 60;
 
 export function clockContract(kind: string, make: () => ClockRig): void {
   describe(`clock: ${kind}`, () => {
@@ -31,10 +33,10 @@ export function clockContract(kind: string, make: () => ClockRig): void {
     it("has the record's time running at its speed, and equal to real time where that is one", async () => {
       const { clock } = rig;
       const [recordMs, realMs] = [clock.nowMs(), clock.realNowMs()];
-      await sleep(100);
+      await sleep(150);
       const [recordPassed, realPassed] = [clock.nowMs() - recordMs, clock.realNowMs() - realMs];
-      expect(Math.abs(recordPassed - realPassed * clock.speed)).toBeLessThanOrEqual(ROUNDING_REAL_MS * clock.speed);
-      expect(clock.speed === 1 ? Math.abs(clock.nowMs() - clock.realNowMs()) : 0).toBeLessThanOrEqual(ROUNDING_REAL_MS);
+      expect(Math.abs(recordPassed - realPassed * clock.speed)).toBeLessThan(BUSY_REAL_MS * clock.speed);
+      expect(clock.speed === 1 ? Math.abs(clock.nowMs() - clock.realNowMs()) : 0).toBeLessThan(BUSY_REAL_MS);
       expect(Number.isInteger(clock.nowMs())).toBe(true);
     });
 

@@ -1,15 +1,15 @@
 // The clusters that the contracts of Cluster and NodeHost run on: the simulation's, in virtual time, and the local one: the simulated
 // cloud behind its unix socket, a kubelet per node, real processes.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Cloud, type CloudState, createCloud } from '../../src/adapters/local/cloud.ts';
 import { cloudClient, localCluster, localNodeHost } from '../../src/adapters/local/cloud-client.ts';
 import { serveCloud } from '../../src/adapters/local/cloud-server.ts';
 import { forgetEnvironment, type JobPaths, keepEnvironment } from '../../src/adapters/local/job-files.ts';
 import { runKubelet } from '../../src/adapters/local/kubelet.ts';
-import { signalIfAlive } from '../../src/adapters/process/identity.ts';
+import { identify, type ProcessIdentity, signalIfAlive } from '../../src/adapters/process/identity.ts';
 import { clockFrom } from '../../src/adapters/system/clock.ts';
 import type { Placement } from '../../src/engine/decision.ts';
 import type { JobId } from '../../src/engine/job.ts';
@@ -94,7 +94,7 @@ function natureOf(program: Program): JobNature {
 const EVENING = Date.parse('2026-11-24T18:00:00+01:00');
 const GRACE_MS = 300;
 const POLL_MS = 20;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
 const COMMANDS: Readonly<Record<Program, string>> = {
   stays: 'trap "exit 143" TERM; : > "$NERVE_SCRATCH/up"; while :; do sleep 0.05; done',
@@ -166,9 +166,16 @@ export async function localClusterRig(): Promise<LocalClusterRig> {
       clearInterval(ticking);
       for (const { stop } of kubelets.values()) stop.abort();
       await Promise.all([...kubelets.values()].map(({ done }) => done));
-      for (const { process } of Object.values(cloud.state().attempts)) if (process !== null) signalIfAlive(process, 'SIGKILL', true);
+      for (const process of startedIn(join(folder, 'jobs'))) signalIfAlive(process, 'SIGKILL', true);
       server.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Every process that was started, also one that a faulty cluster has lost sight of. */
+function startedIn(jobsDir: string): readonly ProcessIdentity[] {
+  if (!existsSync(jobsDir)) return [];
+  const pids = readdirSync(jobsDir, { recursive: true, encoding: 'utf8' }).filter((path) => basename(path) === 'pid');
+  return pids.flatMap((path) => identify(Number(readFileSync(join(jobsDir, path), 'utf8'))) ?? []);
 }

@@ -60,7 +60,7 @@ describe('cluster: this machine', () => {
     };
 
     it('is not there is unreachable', async () => {
-      expect(await notFailing(everyMethod(), ['unreachable'], 2000)).toEqual({});
+      expect(await notFailing(everyMethod(), ['unreachable'], 6000)).toEqual({});
     });
 
     it.each<[string, (server: Server) => Server]>([
@@ -76,7 +76,7 @@ describe('cluster: this machine', () => {
       const bad = behave(createServer());
       server = bad;
       await new Promise<void>((resolve) => bad.listen(socketPath(), resolve));
-      expect(await notFailing(everyMethod(), ['unreachable'], 2000)).toEqual({});
+      expect(await notFailing(everyMethod(), ['unreachable'], 6000)).toEqual({});
     });
   });
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { httpHooks } from '../../src/adapters/hooks/http.ts';
 import type { HookTarget } from '../../src/ports.ts';
@@ -14,7 +14,6 @@ import { simHooks } from '../support/sim/hooks.ts';
 import { sealLog } from '../support/sim/seals.ts';
 import { simTime } from '../support/sim/time.ts';
 import { startTraining } from '../support/sim/training.ts';
-import { trainerCommand } from '../support/training.ts';
 import { type Attempt, hooksContract } from './hooks.ts';
 import { notFailing } from './outage.ts';
 
@@ -71,8 +70,7 @@ hooksContract('HTTP and the Python SDK', async (attempt: Attempt) => {
   const folder = mkdtempSync(join(tmpdir(), 'nh-'));
   const target: HookTarget = { port: await freePort(), token: 'a-token-of-this-test' };
   const waits = { NERVE_PREVIOUS_ATTEMPT: '1', NERVE_WAIT_SEALED_UNTIL: new Date(Date.now() + HOUR).toISOString() };
-  const [program = '', ...args] = trainerCommand(1_000_000);
-  const child: ChildProcess = spawn(program, args, {
+  const child: ChildProcess = spawn('python3', [resolve('test/support/steps.py')], {
     cwd: folder,
     stdio: 'ignore',
     env: {
@@ -166,7 +164,7 @@ describe('hooks: HTTP, and a process that keeps to no contract', () => {
         Object.entries(calls(await serve(answer))).map(([call, make]) => [`${call} of one that ${what}`, make] as const),
       ),
     );
-    expect(await notFailing(Object.fromEntries(made.flat()), ['retryable'], 4000)).toEqual({});
+    expect(await notFailing(Object.fromEntries(made.flat()), ['retryable'], 8000)).toEqual({});
   });
 
   it('says in its error what the hook said', async () => {
@@ -181,11 +179,11 @@ describe('hooks: HTTP, and a process that keeps to no contract', () => {
       response.end(JSON.stringify({ ...PROGRESS, ...SEAL }));
     });
     const target = await serve((_, response) => response.writeHead(307, { location: `http://127.0.0.1:${trap.port}/latest/meta-data/` }).end());
-    expect(await notFailing(calls(target), ['retryable'], 4000)).toEqual({});
+    expect(await notFailing(calls(target), ['retryable'], 8000)).toEqual({});
     expect(elsewhere).toBe(0);
   });
 
   it('that has ended is an error at once', async () => {
-    expect(await notFailing(calls({ port: await freePort(), token: 't' }), ['retryable'], 1000)).toEqual({});
+    expect(await notFailing(calls({ port: await freePort(), token: 't' }), ['retryable'], 4000)).toEqual({});
   });
 });

@@ -57,13 +57,14 @@ export function hooksContract(kind: string, make: (attempt: Attempt) => Promise<
       });
 
       it('tell ages in real seconds, so that no clocks have to agree', async () => {
-        const [before, atRealMs] = [(await progress()).resumed?.ageSeconds ?? Number.NaN, rig.realNowMs()];
-        await rig.until(async () => rig.realNowMs() > atRealMs + 200, 'time passes');
+        const atRealMs = rig.realNowMs();
+        const before = (await progress()).resumed?.ageSeconds ?? Number.NaN;
+        await rig.until(async () => rig.realNowMs() > atRealMs + 1000, 'time passes');
         const after = (await progress()).resumed?.ageSeconds ?? Number.NaN;
         const passed = (rig.realNowMs() - atRealMs) / 1000;
         expect(before).toBeGreaterThanOrEqual(0);
-        expect(after - before).toBeGreaterThan(0.1);
-        expect(after - before).toBeLessThanOrEqual(passed + 0.1);
+        expect(after - before).toBeGreaterThan(0.3);
+        expect(after - before).toBeLessThanOrEqual(passed + 0.01);
       });
 
       it.each(FINAL)(
@@ -97,7 +98,7 @@ export function hooksContract(kind: string, make: (attempt: Attempt) => Promise<
       });
 
       it('end it at the time of the notice, if nobody does so before: with 75', async () => {
-        const deadlineRealMs = rig.realNowMs() + 1500;
+        const deadlineRealMs = rig.realNowMs() + 2500;
         await ask('interruption', deadlineRealMs);
         expect(rig.exitCode()).toBeNull();
         await rig.until(async () => rig.exitCode() !== null, 'it exits');

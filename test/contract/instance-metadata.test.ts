@@ -127,7 +127,7 @@ describe('instance metadata: IMDSv2', () => {
       asked.push(`${request.method} ${String(request.headers['x-aws-ec2-metadata-token'] ?? 'no token')}`);
       response.writeHead(request.method === 'PUT' ? 403 : 200).end(NOTICE);
     });
-    expect(await notFailing(calls(url), ['retryable'], 1000)).toEqual({});
+    expect(await notFailing(calls(url), ['retryable'], 4000)).toEqual({});
     expect(new Set(asked)).toEqual(new Set(['PUT no token']));
   });
 
@@ -138,7 +138,7 @@ describe('instance metadata: IMDSv2', () => {
         Object.entries(calls(await serve(tokenServer(body).answer))).map(([call, make]) => [`${call}: ${body}`, make] as const),
       ),
     );
-    expect(await notFailing(Object.fromEntries(made.flat()), ['retryable'], 2000)).toEqual({});
+    expect(await notFailing(Object.fromEntries(made.flat()), ['retryable'], 6000)).toEqual({});
     await expect(instanceMetadata(await serve(tokenServer(bad[0] ?? '').answer)).interruption()).rejects.toThrow('explode');
   });
 
@@ -156,6 +156,6 @@ describe('instance metadata: IMDSv2', () => {
       'it fails': await serve(withToken((_, response) => response.writeHead(503).end())),
     };
     const made = Object.entries(bad).flatMap(([what, url]) => Object.entries(calls(url)).map(([call, make]) => [`${call}: ${what}`, make] as const));
-    expect(await notFailing(Object.fromEntries(made), ['retryable', 'unreachable'], 5000)).toEqual({});
+    expect(await notFailing(Object.fromEntries(made), ['retryable', 'unreachable'], 9000)).toEqual({});
   });
 });

@@ -38,9 +38,9 @@ export function leadershipContract(store: string, make: () => Promise<Leadership
     it('is renewed by asking again: the same epoch, a whole life of the lock', async () => {
       const epoch = await epochOf(rig.first);
       const before = (await rig.leftMs()) ?? 0;
-      await expect.poll(() => rig.leftMs(), { interval: 5 }).toBeLessThan(before - 20);
+      await expect.poll(() => rig.leftMs(), { interval: 5 }).toBeLessThan(before - 400);
       expect(await rig.first.lead()).toBe(epoch);
-      expect(await rig.leftMs()).toBeGreaterThan(before - 20);
+      expect(await rig.leftMs()).toBeGreaterThan(before - 200);
       expect(await rig.second.lead()).toBeNull();
     });
 

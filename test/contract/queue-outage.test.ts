@@ -39,7 +39,7 @@ const everyMethod = ({ records, alarms, leadership }: OpenQueue) => ({
 });
 
 /** Longer than the adapter's own time-out of five seconds. */
-const BOUND_MS = 8000;
+const BOUND_MS = 12_000;
 
 describe('a Redis', () => {
   it('that is mute, or gone, is unreachable in bounded time, for a command and for a worker; a worker that starts waits for it', async () => {

@@ -2,9 +2,9 @@
 // answers for the record of such a job, with the same market and the same rules.
 
 import { describe, expect, it } from 'vitest';
-import { act } from '../../bench/policy/act.ts';
-import type { Observation, Scenario } from '../../bench/policy/protocol.ts';
-import { World } from '../../bench/policy/world.ts';
+import { act } from '../../src/simulate/act.ts';
+import type { Observation, Scenario } from '../../src/simulate/protocol.ts';
+import { World } from '../../src/simulate/world.ts';
 import { decide } from '../../src/engine/decide.ts';
 import type { JobEvent } from '../../src/engine/record.ts';
 import { launched, record, seen } from '../support/build.ts';

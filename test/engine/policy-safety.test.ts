@@ -2,10 +2,10 @@
 // worst), and a cloud that takes spot back when it hurts most. NERVE_SAFETY_WORLDS says how many.
 
 import { describe, expect, it } from 'vitest';
-import { act } from '../../bench/policy/act.ts';
-import type { Observation, Scenario } from '../../bench/policy/protocol.ts';
-import { type Outcome, replay, type Trace } from '../../bench/policy/replay.ts';
-import { World } from '../../bench/policy/world.ts';
+import { act } from '../../src/simulate/act.ts';
+import type { Observation, Scenario } from '../../src/simulate/protocol.ts';
+import { type Outcome, replay, type Trace } from '../../src/simulate/replay.ts';
+import { World } from '../../src/simulate/world.ts';
 import { placementPolicy } from '../../src/engine/policy.ts';
 import type { Policy, Proposal } from '../../src/engine/policy/proposal.ts';
 import { type Random, random } from '../support/sim/random.ts';

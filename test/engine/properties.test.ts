@@ -104,7 +104,7 @@ describe('quote', () => {
         const more = { ...view, offerings: [...view.offerings, added], spotHistory: [...view.spotHistory, history] };
         const before = quote(job, view, SETTINGS, NOW);
         const after = quote(job, more, SETTINGS, NOW);
-        expect(after.plan.expectedCostUsd).toBeLessThanOrEqual((before.plan.expectedCostUsd ?? Number.NaN) * (1 + SETTINGS.minHoldSaving) + 1e-9);
+        expect(after.plan.expectedCostUsd).toBeLessThanOrEqual((before.plan.expectedCostUsd ?? Number.NaN) / (1 - SETTINGS.minHoldSaving) + 1e-9);
       }),
       { numRuns: 300, seed: 10 },
     );

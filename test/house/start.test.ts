@@ -10,7 +10,7 @@ const home = mkdtempSync(join(tmpdir(), 'nerve-start-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 function nerve(...args: readonly string[]): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
-  const env = { ...process.env, NERVE_STATE_DIR: home, NODE_ENV: 'development' };
+  const env = { ...process.env, HOME: home, KUBECONFIG: '', NERVE_STATE_DIR: home, NODE_ENV: 'development' };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, ['src/cli.ts', ...args], { env }, (_error, out, err) => resolve({ code: child.exitCode, out, err }));
   });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
-import { readJobFile } from '../../src/intake/job-file.ts';
+import { readAsked, readJobFile } from '../../src/intake/job-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nerve-job-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,5 +75,45 @@ retries: 0
 
   it('that is empty says nothing', () => {
     expect(readJobFile(written(''))).toEqual({});
+  });
+});
+
+describe('a file for a cluster', () => {
+  const pod = 'spec: {containers: [{name: c, image: i}]}';
+
+  it('may be a whole Pod or Job, taken as it is', () => {
+    expect(readAsked(written(`apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n${pod}\n`)).manifest).toEqual({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'a' },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    });
+    expect(
+      readAsked(written(`apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {suspend: false, template: {${pod}}}\n`)).manifest?.spec,
+    ).toMatchObject({ suspend: false });
+  });
+
+  it('may hold a template among its settings, or be one', () => {
+    expect(readAsked(written(`deadline: +6h\ntemplate: {${pod}}\n`)).file).toMatchObject({
+      deadline: '+6h',
+      template: { spec: { containers: [{ image: 'i' }] } },
+    });
+    expect(readAsked(written(`metadata: {labels: {a: b}}\n${pod}\n`)).file.template).toMatchObject({ metadata: { labels: { a: 'b' } } });
+  });
+
+  test.each([
+    [`apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n`, /is a apps\/v1 Deployment; Nerve runs/],
+    [`apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n`, /job\.yaml: spec/],
+    [`apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: []}\n`, /spec\.containers/],
+    [`template: {spec: {containers: [{name: c}]}}\n`, /template\.spec\.containers\.0\.image/],
+    [`kind: Pod\n---\nkind: Pod\n`, /holds 2 documents/],
+  ])('with a fault is refused: %s', (text, words) => {
+    expect(() => readAsked(written(text))).toThrow(expect.objectContaining({ kind: 'usage', message: expect.stringMatching(words) }));
+  });
+
+  it('is refused on this machine, which runs no pods', () => {
+    expect(() => readJobFile(written(`template: {${pod}}\n`))).toThrow(
+      expect.objectContaining({ kind: 'usage', hint: expect.stringContaining('--target cluster') }),
+    );
   });
 });

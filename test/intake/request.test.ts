@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NerveError } from '../../src/engine/errors.ts';
 import type { JobEvent } from '../../src/engine/record.ts';
 import { readJob, request } from '../../src/intake/request.ts';
 import { submitJob } from '../../src/intake/submit.ts';
@@ -44,10 +45,75 @@ describe('a submit', () => {
     expect((await p.alarms.armed()).size).toBe(0);
   });
 
-  it('whose id is taken is refused', async () => {
+  it('that cannot be promised names a deadline that can', async () => {
+    const p = ports();
+    const impossible = spec({ deadlineMs: NOW + HOUR, workMs: 10 * HOUR });
+    const { nearestDeadlineMs } = await submitJob(p, impossible, market(), SETTINGS);
+    expect((await submitJob(p, { ...impossible, deadlineMs: nearestDeadlineMs - 1000 }, market(), SETTINGS)).feasible).toBe(false);
+    expect((await submitJob(p, { ...impossible, deadlineMs: nearestDeadlineMs }, market(), SETTINGS)).feasible).toBe(true);
+  });
+
+  it('whose write was answered by a broken connection, and sent again, is taken once', async () => {
+    const p = ports();
+    const twice: Records = {
+      ...p.records,
+      append: async (jobId, version, events) => {
+        await p.records.append(jobId, version, events);
+        return p.records.append(jobId, version, events);
+      },
+    };
+    expect((await submitJob({ ...p, records: twice }, job, market(), SETTINGS)).feasible).toBe(true);
+    expect((await p.records.read(job.id))?.version).toBe(1);
+  });
+
+  it.each([
+    ['happened', true],
+    ['did not happen', false],
+  ])('whose write was never answered but %s is what the record says', async (_what, happened) => {
+    const p = ports();
+    const away = new NerveError('unreachable', 'Redis went away.');
+    const lost: Records = {
+      ...p.records,
+      append: async (jobId, version, events) => {
+        if (happened) await p.records.append(jobId, version, events);
+        throw away;
+      },
+    };
+    const outcome = await submitJob({ ...p, records: lost }, job, market(), SETTINGS).catch((error: unknown) => error);
+    expect(outcome).toEqual(happened ? expect.objectContaining({ feasible: true }) : away);
+    expect([...(await p.alarms.armed()).keys()]).toEqual(happened ? [job.id] : []);
+  });
+
+  it('of which nobody can tell whether it was taken says so, with where to look', async () => {
+    const gone = () => Promise.reject(new NerveError('unreachable', 'Redis went away.'));
+    const submitting = submitJob({ ...ports(), records: { ...memoryRecords(), append: gone, read: gone } }, job, market(), SETTINGS);
+    await expect(submitting).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining(`Nobody knows now whether job ${job.id} was taken`),
+      hint: expect.stringContaining(`nerve status ${job.id}`),
+      fields: { jobId: job.id, taken: 'unknown' },
+    });
+  });
+
+  it('that Redis refuses leaves nothing to look for', async () => {
+    const full = new NerveError('refused', 'Redis is full.');
+    const p = ports();
+    await expect(submitJob({ ...p, records: { ...p.records, append: () => Promise.reject(full) } }, job, market(), SETTINGS)).rejects.toBe(full);
+    expect((await p.alarms.armed()).size).toBe(0);
+  });
+
+  it('whose alarm could not be set is taken all the same, and says who sets it', async () => {
+    const p = ports();
+    const deaf = { ...p.alarms, arm: () => Promise.reject(new NerveError('unreachable', 'Redis went away.')) };
+    const offer = await submitJob({ ...p, alarms: deaf }, job, market(), SETTINGS);
+    expect(offer).toMatchObject({ feasible: true, warnings: [expect.stringContaining('the worker sets its alarm')] });
+    expect(await p.records.live()).toEqual([job.id]);
+  });
+
+  it('whose id is taken by another job is refused', async () => {
     const p = ports();
     await submitJob(p, job, market(), SETTINGS);
-    await expect(submitJob(p, job, market(), SETTINGS)).rejects.toMatchObject({ kind: 'conflict' });
+    await expect(submitJob(p, { ...job, name: 'another' }, market(), SETTINGS)).rejects.toMatchObject({ kind: 'conflict' });
   });
 });
 

@@ -25,6 +25,7 @@ beforeAll(async () => {
 afterAll(() => local?.stop());
 
 const OK = ['--deadline', '+12h', '--duration', '1h'] as const;
+const AT = (deadline: string): readonly string[] => ['--deadline', deadline, '--duration', '1h'];
 
 describe('a submit that cannot be', () => {
   test.each<[string, number, RegExp, RegExp, readonly string[]]>([
@@ -37,6 +38,10 @@ describe('a submit that cannot be', () => {
     ],
     ['an unreadable deadline', 2, /Cannot read the deadline "whenever"/, /Examples/, ['--deadline', 'whenever', '--duration', '1h', '--', 'true']],
     ['an ambiguous deadline', 2, /morning or evening; write 08:00/, /Examples/, ['--deadline', '8', '--duration', '1h', '--', 'true']],
+    ['a deadline that comes twice', 2, /comes twice that night/, /\+01:00/, [...AT('2027-10-31 02:30 Europe/Paris'), '--', 'true']],
+    ['a deadline that never comes', 2, /skipped that night/, /Examples/, [...AT('2027-03-28 02:30 Europe/Paris'), '--', 'true']],
+    ['a day that is none', 2, /Cannot read the deadline "2027-02-30 08:00"/, /Examples/, [...AT('2027-02-30 08:00'), '--', 'true']],
+    ['an unknown time zone', 2, /"Mars\/Olympus" is not a time zone/, /Europe\/Paris/, [...OK, '--time-zone', 'Mars/Olympus', '--', 'true']],
     ['no deadline', 2, /--deadline is missing/, /--deadline "tomorrow 8am"/, ['--duration', '1h', '--', 'true']],
     ['no duration, in a pipe', 2, /--duration is missing, and no run of "true"/, /--duration 2h30m/, ['--deadline', '+6h', '--', 'true']],
     ['an unreadable duration', 2, /"long" is not a duration/, /90m/, ['--deadline', '+6h', '--duration', 'long', '--', 'true']],

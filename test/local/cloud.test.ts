@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Cloud, type CloudState, createCloud } from '../../src/adapters/local/cloud.ts';
+import { type Cloud, type CloudOptions, type CloudState, createCloud } from '../../src/adapters/local/cloud.ts';
 import { identify } from '../../src/adapters/process/identity.ts';
 import type { LaunchAsk } from '../../src/ports.ts';
 import { offering, spec } from '../support/build.ts';
@@ -24,7 +24,9 @@ let gone: { node: string; taken: boolean }[] = [];
 let cloud: Cloud;
 const children: ChildProcess[] = [];
 
-function open(state: CloudState = { weather: { seed: 'cloud', droughtFromMs: null }, nodes: {}, attempts: {} }): Cloud {
+const EMPTY: CloudState = { weather: { seed: 'cloud', droughtFromMs: null }, nodes: {}, attempts: {} };
+
+function open(state: CloudState = EMPTY, over: Partial<CloudOptions> = {}): Cloud {
   return createCloud({
     clock: { speed: 1, nowMs: () => nowMs, realNowMs: () => nowMs, sleep: () => Promise.resolve() },
     log: quiet,
@@ -38,6 +40,7 @@ function open(state: CloudState = { weather: { seed: 'cloud', droughtFromMs: nul
     onNodeGone: (node, taken) => void gone.push({ node, taken }),
     onForget: () => undefined,
     onShutDown: () => undefined,
+    ...over,
   });
 }
 
@@ -168,6 +171,35 @@ describe('an interruption notice', () => {
 
   it('for a job that runs nowhere is refused', async () => {
     await expect(cloud.disturb({ jobId: job.id, kind: 'notice' })).rejects.toMatchObject({ kind: 'not-found' });
+  });
+});
+
+describe('a disk that is full', () => {
+  const full = () => {
+    throw new Error('ENOSPC: no space left on device');
+  };
+
+  it('makes a change an error that may be tried again; it took effect, and is on disk as soon as there is room', async () => {
+    let disk: (() => void) | null = full;
+    const nodes: string[] = [];
+    cloud = open(undefined, { save: (next) => (disk === null ? (saved = structuredClone(next)) : disk()), onNode: (node) => nodes.push(node.name) });
+    await expect(cloud.launch(ask())).rejects.toMatchObject({ kind: 'retryable', message: expect.stringContaining('no space left') });
+    await expect(cloud.launch(ask())).rejects.toMatchObject({ kind: 'retryable' });
+    expect(await cloud.attempts({})).toMatchObject([{ name: ask().name, placedAtMs: EVENING }]);
+    // The machine is there, so its agent has to be.
+    expect(nodes).toEqual([await nodeOf()]);
+    expect(saved).toBeNull();
+    disk = null;
+    cloud.tick();
+    expect(Object.keys(saved?.attempts ?? {})).toEqual([ask().name]);
+    expect(await cloud.launch(ask())).toMatchObject({ name: ask().name, placedAtMs: EVENING });
+  });
+
+  it('does not end the tick', async () => {
+    cloud = open(undefined, { save: full });
+    await cloud.launch(ask()).catch(() => undefined);
+    nowMs += 1000;
+    expect(() => cloud.tick()).not.toThrow();
   });
 });
 

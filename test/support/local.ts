@@ -40,8 +40,17 @@ export interface Local {
   stop(): Promise<void>;
 }
 
-export async function startLocal(options: { readonly speed?: number; readonly seed?: string } = {}): Promise<Local> {
+export interface LocalOptions {
+  readonly speed?: number;
+  readonly seed?: string;
+  /** Called with the cluster's folder before anything is written to it, and before it is removed. */
+  readonly onFolder?: (folder: string) => void;
+  readonly onRemove?: () => void;
+}
+
+export async function startLocal(options: LocalOptions = {}): Promise<Local> {
   const folder = mkdtempSync(join(tmpdir(), 'nl-'));
+  options.onFolder?.(folder);
   const state = join(folder, 'state');
   // One Redis for all tests of this machine, fetched once.
   const env: Record<string, string | undefined> = { ...process.env, NERVE_STATE_DIR: state, NERVE_CACHE_DIR: join(homedir(), '.cache', 'nerve') };
@@ -97,6 +106,7 @@ export async function startLocal(options: { readonly speed?: number; readonly se
         local.up.kill('SIGTERM');
         await gone;
       }
+      options.onRemove?.();
       rmSync(folder, { recursive: true, force: true });
     },
   };

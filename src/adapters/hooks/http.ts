@@ -49,7 +49,7 @@ function call(target: HookTarget, method: string, path: string, body: string, ti
     const headers = { authorization: `Bearer ${target.token}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const signal = AbortSignal.timeout(timeoutMs);
     // A connection of its own: one that was kept open may belong to a process that has ended.
-    const options = { host: '127.0.0.1', port: target.port, method, path, headers, signal, agent: false } as const;
+    const options = { host: target.host ?? '127.0.0.1', port: target.port, method, path, headers, signal, agent: false } as const;
     const asked = request(options, (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -37,16 +37,32 @@ export function supervise(file: string, logsDir: string, log: Log): Children {
     const identity = pid === undefined ? null : identify(pid);
     if (identity === null) identities.delete(name);
     else identities.set(name, identity);
-    writeJson(file, Object.fromEntries(identities));
+    write();
+  };
+  /** On a full disk the file is old: what it misses ends by itself with this process (its stdin closes), or is Redis and stays known. */
+  const write = (): void => {
+    try {
+      writeJson(file, Object.fromEntries(identities));
+    } catch (error) {
+      log.error({ error: error instanceof Error ? error.message : String(error) }, 'cannot write down which processes run');
+    }
+  };
+  /** Better a child without a log than no child. */
+  const logOf = (name: string): number | 'ignore' => {
+    try {
+      return openSync(join(logsDir, `${name}.log`), 'a', 0o600);
+    } catch {
+      return 'ignore';
+    }
   };
 
   const launch = (spec: ChildSpec, failures: number): void => {
-    const output = openSync(join(logsDir, `${spec.name}.log`), 'a', 0o600);
+    const output = logOf(spec.name);
     const startedMs = performance.now();
     // The child's stdin is a pipe that closes when this process dies, however it dies: the child then ends by itself.
     // A group of its own: Ctrl-C is for this process, which ends its children in order.
     const child = spawn(spec.command[0], spec.command.slice(1), { env: spec.env, stdio: ['pipe', output, output], detached: true });
-    closeSync(output);
+    if (output !== 'ignore') closeSync(output);
     const entry = { child, stopping: false };
     running.set(spec.name, entry);
     remember(spec.name, child.pid);
@@ -79,7 +95,7 @@ export function supervise(file: string, logsDir: string, log: Log): Children {
       clearTimeout(killer);
     }
     identities.delete(name);
-    writeJson(file, Object.fromEntries(identities));
+    write();
   };
 
   return {

@@ -1,5 +1,6 @@
 // The SIMULATED cloud of the local cluster: nodes, attempts, capacity, notices. What it does to processes is real: when a notice
-// expires, the node's processes get SIGKILL, as a cloud does. Single-threaded, and every change is on disk before it is answered.
+// expires, the node's processes get SIGKILL, as a cloud does. Single-threaded, and every change is on disk before it is answered. While
+// the disk is full, a change takes effect and is answered with an error: whoever asked asks again, which changes nothing.
 //
 // An attempt that was placed gets a node of its own (as Karpenter gives a GPU job); the node goes when the attempt has
 // ended. An attempt that ended keeps the last look of its node, so that "who ended it" can be told; one whose node was taken shows none.
@@ -70,8 +71,24 @@ export function createCloud(options: CloudOptions): Cloud {
   const waiting = new Set<() => void>();
 
   const state = (): CloudState => ({ weather, nodes: Object.fromEntries(nodes), attempts: Object.fromEntries(attempts) });
+  /** Why the newest state is not on disk; null: it is. */
+  let unsaved: string | null = null;
+  const save = (): void => {
+    try {
+      options.save(state());
+      unsaved = null;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      if (unsaved === null) log.error({ error: why }, 'the simulated cloud cannot write its state; trying again');
+      unsaved = why;
+    }
+  };
+  const saved = <T>(answer: T): T => {
+    if (unsaved !== null) throw new NerveError('retryable', `The simulated cloud cannot write its state: ${unsaved}.`, { hint: 'Make room there.' });
+    return answer;
+  };
   const commit = (jobId: JobId | null): void => {
-    options.save(state());
+    save();
     if (jobId === null) return;
     changed.push(jobId);
     for (const wake of waiting) wake();
@@ -163,7 +180,7 @@ export function createCloud(options: CloudOptions): Cloud {
       const [first] = ranked;
       if (first === undefined) throw new NerveError('fatal', `The launch of ${name} names no place.`);
       const known = attempts.get(name);
-      if (known !== undefined) return view(known);
+      if (known !== undefined) return saved(view(known));
       const hook = { port: await options.freePort(), token: randomBytes(24).toString('hex') };
       if (!attempts.has(name)) {
         const { node: _, ...seen } = pendingAttempt({ name, jobId: spec.id, attempt }, first, clock.nowMs());
@@ -179,28 +196,28 @@ export function createCloud(options: CloudOptions): Cloud {
         commit(spec.id);
         tryPlace(find(name));
       }
-      return view(find(name));
+      return saved(view(find(name)));
     },
     requestStop: async ({ name, request }) => {
       const { seen } = find(name);
-      if (seen.stopRequest === request) return null;
+      if (seen.stopRequest === request) return saved(null);
       patch(name, { stopRequest: request });
       commit(seen.jobId);
-      return null;
+      return saved(null);
     },
     remove: async ({ name }) => {
       const attempt = attempts.get(name);
-      if (attempt === undefined || attempt.seen.deletionRequestedAtMs !== null || attempt.seen.endedAtMs !== null) return null;
+      if (attempt === undefined || attempt.seen.deletionRequestedAtMs !== null || attempt.seen.endedAtMs !== null) return saved(null);
       patch(name, { deletionRequestedAtMs: clock.nowMs(), deletedByNerve: true });
       if (attempt.seen.placedAtMs === null) end(name, null, null, null);
       commit(attempt.seen.jobId);
-      return null;
+      return saved(null);
     },
     forget: async ({ jobId }) => {
       for (const [name, { seen }] of attempts) if (seen.jobId === jobId && seen.endedAtMs !== null) attempts.delete(name);
       commit(null);
       options.onForget(jobId);
-      return null;
+      return saved(null);
     },
     changes: async ({ since }) => {
       if (changed.length === since) {
@@ -230,7 +247,7 @@ export function createCloud(options: CloudOptions): Cloud {
       if (found === undefined) throw new NerveError('not-found', `There is no node ${node}.`);
       nodes.set(node, { ...found, ...marks });
       commit(attemptOn(node)?.seen.jobId ?? null);
-      return null;
+      return saved(null);
     },
     annotateAttempt: async ({ name, annotations }) => {
       const { seen } = find(name);
@@ -241,19 +258,19 @@ export function createCloud(options: CloudOptions): Cloud {
         annotations.lastCheckpoint?.id !== seen.lastCheckpoint?.id ||
         (annotations.lastCheckpoint?.final === true && seen.lastCheckpoint?.final !== true);
       commit(news ? seen.jobId : null);
-      return null;
+      return saved(null);
     },
     started: async ({ name, process }) => {
       const { seen } = find(name);
       patch(name, { phase: seen.endedAtMs === null ? 'running' : seen.phase }, { process });
       commit(seen.jobId);
-      return null;
+      return saved(null);
     },
     ended: async ({ name, exitCode, logTail }) => {
       const { seen } = find(name);
       const node = seen.nodeName === null ? undefined : nodes.get(seen.nodeName);
       end(name, exitCode, logTail, node === undefined ? null : nodeView(node));
-      return null;
+      return saved(null);
     },
     disturb: async ({ jobId, kind }) => {
       const attempt = [...attempts.values()].filter((a) => a.seen.jobId === jobId && a.seen.endedAtMs === null && a.seen.nodeName !== null).at(-1);
@@ -263,7 +280,7 @@ export function createCloud(options: CloudOptions): Cloud {
       if (kind === 'drought') weather = { ...weather, droughtFromMs: clock.nowMs() };
       if (kind === 'vanish' || kind === 'drought') take(node);
       else disturbNode(node, kind);
-      return { node: node.name };
+      return saved({ node: node.name });
     },
     weather: async () => weather,
     shutDown: async () => {
@@ -288,6 +305,7 @@ export function createCloud(options: CloudOptions): Cloud {
     ...api,
     state,
     tick: () => {
+      if (unsaved !== null) save();
       for (const attempt of attempts.values()) if (attempt.seen.placedAtMs === null && attempt.seen.endedAtMs === null) tryPlace(attempt);
       for (const node of nodes.values()) {
         if (node.noticeEndsRealMs !== null && clock.realNowMs() >= node.noticeEndsRealMs) take(node);

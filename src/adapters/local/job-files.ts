@@ -1,7 +1,7 @@
 // The private files of a job on this machine: the submitting shell's environment (0600, gone when the job ends), and what an
 // attempt's process is given. The environment never goes to Redis, to the record or to the simulated cloud.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../ports.ts';
 import type { AssignedAttempt } from './cloud-api.ts';
@@ -13,13 +13,30 @@ export interface JobPaths {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** All of it or nothing: of a job that could not be kept nothing is left behind. */
 export function keepEnvironment(paths: JobPaths, jobId: string, variables: Variables): void {
-  mkdirSync(paths.jobDir(jobId), { recursive: true, mode: 0o700 });
-  writeFileSync(join(paths.jobDir(jobId), 'env.json'), JSON.stringify(variables), { mode: 0o600 });
+  const dir = paths.jobDir(jobId);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(join(dir, 'env.json'), JSON.stringify(variables), { mode: 0o600 });
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 export function forgetEnvironment(paths: JobPaths, jobId: string): void {
   rmSync(join(paths.jobDir(jobId), 'env.json'), { force: true });
+}
+
+/** Environments of jobs that never were: their submit ended without knowing. A younger one may belong to a submit that is under way. */
+export function forgetStrayEnvironments(jobsDir: string, live: ReadonlySet<string>, olderThanMs: number): void {
+  if (!existsSync(jobsDir)) return;
+  for (const jobId of readdirSync(jobsDir)) {
+    const file = join(jobsDir, jobId, 'env.json');
+    const stat = live.has(jobId) ? undefined : statSync(file, { throwIfNoEntry: false });
+    if (stat !== undefined && Date.now() - stat.mtimeMs > olderThanMs) rmSync(file, { force: true });
+  }
 }
 
 function keptEnvironment(paths: JobPaths, jobId: string): Variables {

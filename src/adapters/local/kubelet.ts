@@ -23,13 +23,15 @@ export interface KubeletOptions {
 }
 
 // Runs the command ("$@") as its child and keeps the exit code in a file. `mkdir started` makes it run once, even if an agent died
-// between starting it and saying so. The trap is for the group's SIGTERM: the shell must outlive the command by a line.
+// between starting it and saying so. The trap is for the group's SIGTERM: the shell must outlive the command by a line. On a full disk
+// the exit code waits for room: a success that cannot be written down must not look like a failure.
 const WRAPPER = `dir=$1; shift
 mkdir "$dir/started" 2>/dev/null || exit 0
 echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
 trap : TERM INT HUP
 "$@"
-echo $? > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"`;
+code=$?
+until echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"; do [ -d "$dir" ] || exit $code; sleep 1; done 2>/dev/null`;
 
 const LOG_TAIL_BYTES = 2000;
 
@@ -77,7 +79,9 @@ async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: str
   if (readExit(dir) !== null) return null;
   if (readPid(dir) === null) {
     mkdirSync(join(dir, 'scratch'), { recursive: true, mode: 0o700 });
-    const { command, cwd } = attempt.spec.program;
+    const { program } = attempt.spec;
+    if (program.kind !== 'process') throw new Error('a pod cannot run on this machine');
+    const { command, cwd } = program;
     const output = openSync(join(dir, 'log'), 'a', 0o600);
     try {
       const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, ...command], {

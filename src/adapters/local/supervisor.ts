@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Log } from '../../ports.ts';
+import type { Clock, Log } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import { type RunningRedis, startRedis } from '../redis-server/start.ts';
 import { clockFrom } from '../system/clock.ts';
@@ -72,6 +72,8 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
   const stateFile = join(clusterDir, 'state.json');
   const clockFile = join(clusterDir, 'clock.json');
   const socketDir = options.runtimeDir ?? mkdtempSync(join(tmpdir(), 'nv-'));
+  /** Ends what was started, last first, when the start fails half way. */
+  const undo: (() => Promise<void> | void)[] = [];
   try {
     const anchors = {
       realMs: Date.now(),
@@ -113,15 +115,17 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
     };
     cloud.loseEverything();
     const redis = await keepRedis(options, socketDir, (pid) => children.remember('redis', pid));
+    undo.push(() => redis.stop());
     const cloudSocket = join(socketDir, 'cloud.sock');
     const server = await serveCloud(cloud, cloudSocket);
+    undo.push(() => server.close());
     const me = identify(process.pid) ?? { pid: process.pid, startTime: '' };
     const info: UpInfo = { owner: me, cloudSocket, redisUrl: redis.url, clock: anchors };
     writeUp(upFile, info);
     const worker: ChildSpec = { name: 'worker', command: options.workerCommand, env: options.env };
     children.start(worker);
     const ticking = setInterval(() => cloud.tick(), TICK_MS);
-    const saving = setInterval(() => writeJson(clockFile, { virtualMs: clock.nowMs(), speed: clock.speed }), CLOCK_SAVE_MS);
+    const saving = setInterval(() => saveClock(clockFile, clock), CLOCK_SAVE_MS);
     return {
       info,
       cloud,
@@ -133,7 +137,7 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
         clearInterval(saving);
         await children.stop('worker', 'SIGTERM');
         const checkpointed = await endRunning(cloud, options.graceRealMs);
-        writeJson(clockFile, { virtualMs: clock.nowMs(), speed: clock.speed });
+        saveClock(clockFile, clock);
         await children.stopAll();
         // What an agent was just starting is known now, and nobody starts anything any more.
         await endTraining(cloud.state(), options.graceRealMs);
@@ -148,8 +152,19 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
       },
     };
   } catch (error) {
+    for (const end of undo.toReversed()) await end();
+    if (options.runtimeDir === null) rmSync(socketDir, { recursive: true, force: true });
     held.release();
     throw error;
+  }
+}
+
+/** On a full disk the next start goes on from an older instant: no reason to end. */
+function saveClock(file: string, clock: Clock): void {
+  try {
+    writeJson(file, { virtualMs: clock.nowMs(), speed: clock.speed } satisfies SavedClock);
+  } catch {
+    // The next one, in a second.
   }
 }
 

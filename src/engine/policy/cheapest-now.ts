@@ -2,9 +2,11 @@
 // better by `minHoldSaving`. It has no opinion about what runs (decide.ts moves it when another place is clearly cheaper).
 
 import { type Window, WINDOW_STEP_MS } from '../objective.ts';
+import { inPieces } from './in-pieces.ts';
 import type { Policy, PolicyContext } from './proposal.ts';
 
 export const cheapestNow: Policy = (context) => {
+  if (context.spec.interruptible === true) return inPieces(context);
   if (context.at !== null) return { do: 'stay' };
   const [first] = context.spot;
   if (first === undefined) return { do: 'nothing-on-offer' };

@@ -10,12 +10,15 @@ import { type Choice, type Situation, weigh } from './choose.ts';
 import { learnOnce } from './learn.ts';
 import { type Pool, poolsOf } from './pools.ts';
 import type { Policy, PolicyContext, Proposal } from './proposal.ts';
+import { shiftedChoice } from './shifted.ts';
 import { tableFor } from './tables.ts';
 
 const HOUR_MS = 3_600_000;
 
 export const semiMarkov: Policy = (context) => {
   const situation = situationOf(context);
+  const shifted = situation.pools.length === 0 ? shiftedChoice(situation) : null;
+  if (shifted !== null) return proposalOf(context, situation.pools, shifted);
   return proposalOf(context, situation.pools, weigh(situation, tableFor(situation)));
 };
 

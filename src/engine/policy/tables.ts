@@ -30,15 +30,15 @@ export interface Found {
 
 export function tableFor(situation: Situation): Found {
   const { pools, carbonUsdPerGram, onDemand, lookHours } = situation;
-  const { carbon } = situation.market;
+  const { carbon, models } = situation.market;
   const green = carbonUsdPerGram > 0 && [...pools.map((p) => p.powerKw), onDemand?.offering.facilityPowerKw ?? 0].some((kw) => kw > 0);
   const varies = green || pools.some((p) => p.prices !== undefined);
   const chunkHours = varies ? SHIFTING_CHUNK_HOURS : CHUNK_HOURS;
   const chunk = Math.max(1, Math.ceil(situation.hoursLeft / chunkHours - 1e-9));
   const toHours = chunk * chunkHours;
   const asOfMs = Math.floor(situation.nowMs / (chunkHours * HOUR_MS)) * chunkHours * HOUR_MS;
-  const grid: Ahead = green ? aheadOnce(carbon.history, asOfMs, carbon.gramsPerKwh) : { at: () => 0, name: '', varies: false };
-  const prices = pools.map((p) => aheadOnce(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP)));
+  const grid: Ahead = green ? aheadOnce(carbon.history, asOfMs, carbon.gramsPerKwh, models?.carbon) : { at: () => 0, name: '', varies: false };
+  const prices = pools.map((p) => aheadOnce(p.prices?.priceUsdPerHour, asOfMs, rounded(p.usdPerHour, PRICE_STEP), models?.price));
   const mayShift = grid.varies || prices.some((p) => p.varies);
   const then = learnOnce(
     situation.market,

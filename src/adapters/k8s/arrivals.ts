@@ -1,0 +1,51 @@
+// The Arrivals port: which jobs stand on pods now, and what is written back on them.
+
+import { NerveError } from '../../engine/errors.ts';
+import type { JobId } from '../../engine/job.ts';
+import { POD } from '../../engine/pod/names.ts';
+import { isGated } from '../../engine/pod/observe.ts';
+import { annotation } from '../../engine/pod/read.ts';
+import type { Pod } from '../../engine/pod/types.ts';
+import type { Arrival, Arrivals, Clock } from '../../ports.ts';
+import type { Api } from './api.ts';
+import type { Follow } from './follow.ts';
+
+export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arrivals {
+  const { ledger } = follow;
+  const newest = (jobId: JobId): Pod | null => ledger.podsOf(jobId).at(-1) ?? null;
+  const path = ({ metadata }: Pod): string => `/api/v1/namespaces/${metadata.namespace ?? ''}/pods/${metadata.name ?? ''}`;
+  const notFound = (error: unknown): null => {
+    if (error instanceof NerveError && error.kind === 'not-found') return null;
+    throw error;
+  };
+  return {
+    jobs: async () => {
+      await follow.synced();
+      return ledger.jobs().flatMap((jobId): Arrival[] => {
+        const pods = ledger.podsOf(jobId);
+        const pod = pods.at(-1);
+        // `finished` comes with the end of a job; a held pod that a cancelled Job made anew has it not, and is told by its record.
+        if (pod === undefined || annotation(pod, POD.finished) !== null) return [];
+        return [{ jobId, pod, gated: pods.every(isGated) }];
+      });
+    },
+    whole: async (jobId) => {
+      const pod = newest(jobId);
+      return pod === null ? null : api.call<Pod>({ path: path(pod) }).catch(notFound);
+    },
+    annotate: async (jobId, annotations) => {
+      const pod = newest(jobId);
+      if (pod === null) return;
+      const changed = Object.entries(annotations).filter(([name, value]) => annotation(pod, name) !== value);
+      if (changed.length === 0) return;
+      const body = { metadata: { annotations: Object.fromEntries(changed) } };
+      await api.call({ method: 'PATCH', path: path(pod), type: 'application/merge-patch+json', body }).catch(notFound);
+    },
+    next: async (withinRealMs, signal) => {
+      const news = new AbortController();
+      const stop = AbortSignal.any([news.signal, signal]);
+      const slept = clock.sleep(withinRealMs, stop).then(() => news.abort());
+      await Promise.all([slept, follow.watch(() => news.abort(), stop)]);
+    },
+  };
+}

@@ -1,0 +1,209 @@
+// The worker's hands in a cluster (docs/decisions/0009-the-cluster-wire.md). `launch` lifts the gate of the pod that waits, or creates the
+// next pod of a bare one from the kept spec; `remove` deletes, and evicts pods of Jobs, because only an eviction spares their backoffLimit.
+//
+// Surprise: attempts of one job are read fresh, but a pod that is missing in that list is judged only once the watch has told how it ended.
+// Judging it earlier would take every deletion by a user for a lost node, and start the job again.
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { randomBytes } from 'node:crypto';
+import type { Placement } from '../../engine/decision.ts';
+import { NerveError } from '../../engine/errors.ts';
+import type { JobId, PodProgram } from '../../engine/job.ts';
+import { attemptPod } from '../../engine/pod/attempt.ts';
+import { JOB_ID_LABEL, POD } from '../../engine/pod/names.ts';
+import { type Dialect, type DialectName, dialectOf } from '../../engine/pod/node.ts';
+import { attemptName, isGated, observePod } from '../../engine/pod/observe.ts';
+import { pinPatch } from '../../engine/pod/pin.ts';
+import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
+import type { Node, Pod } from '../../engine/pod/types.ts';
+import type { ObservedAttempt } from '../../engine/snapshot.ts';
+import type { Clock, Cluster, LaunchAsk, Log, SpecVault } from '../../ports.ts';
+import type { Api } from './api.ts';
+import type { Follow } from './follow.ts';
+
+const MISSING_WAIT_MS = 5000;
+const MISSING_LOOK_MS = 50;
+
+export interface ClusterOptions {
+  readonly api: Api;
+  readonly follow: Follow;
+  readonly vault: SpecVault;
+  readonly dialect: DialectName;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const notFound = (error: unknown): null => {
+  if (error instanceof NerveError && error.kind === 'not-found') return null;
+  throw error;
+};
+
+const isKind =
+  (...kinds: readonly NerveError['kind'][]) =>
+  (error: unknown): null => {
+    if (error instanceof NerveError && kinds.includes(error.kind)) return null;
+    throw error;
+  };
+
+const pathOf = ({ metadata }: Pod): string => `/api/v1/namespaces/${metadata.namespace ?? ''}/pods/${metadata.name ?? ''}`;
+
+export function kubernetesCluster(options: ClusterOptions): Cluster {
+  const { api, follow, clock, log } = options;
+  const { ledger } = follow;
+
+  /** The job's pods as the API server has them now. */
+  const fresh = async (jobId: JobId): Promise<readonly Pod[]> => {
+    await follow.synced();
+    const known = ledger.podsOf(jobId);
+    const [namespace] = known.map((pod) => pod.metadata.namespace);
+    const selector = `labelSelector=${encodeURIComponent(`${JOB_ID_LABEL}=${jobId}`)}`;
+    const path = namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`;
+    const { items } = await api.call<{ readonly items: readonly Pod[] }>({ path: `${path}?${selector}` });
+    const pods = items.filter((pod) => ledger.isOf(jobId, pod));
+    const uids = new Set(pods.map((pod) => pod.metadata.uid));
+    const missing = known.filter((pod) => !uids.has(pod.metadata.uid)).map((pod) => pod.metadata.uid ?? '');
+    for (let waitedMs = 0; !missing.every((uid) => ledger.isGone(uid)); waitedMs += MISSING_LOOK_MS) {
+      if (waitedMs > MISSING_WAIT_MS) throw new NerveError('retryable', `A pod of job ${jobId} is gone, and the watch has not said how it ended.`);
+      await pause(MISSING_LOOK_MS);
+    }
+    // A node that went takes its pods along; told by another watch, perhaps later, and a new one may bear its name already.
+    for (const { uid, nodeName } of ledger.unexplained(jobId)) {
+      ledger.explained(uid, await api.call<Node>({ path: `/api/v1/nodes/${nodeName}` }).catch(notFound));
+    }
+    return pods;
+  };
+
+  const find = async (name: string): Promise<Pod | null> => {
+    const { jobId, attempt } = parseName(name);
+    const found = ledger.numbered(jobId, await fresh(jobId)).find((each) => each.attempt === attempt && each.goneAtMs === null);
+    return found?.pod ?? null;
+  };
+
+  const write = (pod: Pod, annotations: Readonly<Record<string, string>>): Promise<unknown> =>
+    api
+      .call({ method: 'PATCH', path: pathOf(pod), type: 'application/merge-patch+json', body: { metadata: { annotations } } })
+      .catch(isKind('not-found'));
+
+  const end = async (pod: Pod): Promise<void> => {
+    await write(pod, { [POD.deletedBy]: 'nerve' });
+    const preconditions = { uid: pod.metadata.uid };
+    // Also one that was never placed: its plain deletion would count against the Job.
+    if (ownedByJob(pod)) {
+      const { name, namespace } = pod.metadata;
+      const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions: { preconditions } };
+      await api.call({ method: 'POST', path: `${pathOf(pod)}/eviction`, body }).catch(isKind('not-found', 'conflict'));
+      return;
+    }
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
+    await api.call({ method: 'DELETE', path: pathOf(pod), body }).catch(isKind('not-found', 'conflict'));
+  };
+
+  return {
+    attempts: async () => {
+      await follow.synced();
+      return ledger.jobs().flatMap((jobId) => ledger.attemptsOf(jobId));
+    },
+    attemptsOf: async (jobId, within) => {
+      if (within !== undefined) ledger.bind(jobId, within);
+      return ledger.attemptsOf(jobId, await fresh(jobId));
+    },
+    launch: async (ask) => {
+      const { program } = ask.spec;
+      if (program.kind !== 'pod') throw new NerveError('fatal', `Job ${ask.spec.id} is no pod: it cannot run in a cluster.`);
+      const dialect = dialectOf(options.dialect, ledger.nodes());
+      ledger.bind(ask.spec.id, program.namespace);
+      const pods = await fresh(ask.spec.id);
+      const there = ledger.attemptsOf(ask.spec.id, pods).find((each) => each.attempt === ask.attempt);
+      if (there !== undefined) return there;
+      const mine = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+      const gated = mine.findLast(isGated);
+      if (gated !== undefined) return lift(options, gated, ask, program, dialect);
+      if (program.owner === 'job') throw new NerveError('retryable', `The Job of ${ask.spec.id} has not made its next pod yet.`);
+      return create(options, mine.at(-1) ?? null, ask, program, dialect);
+    },
+    requestStop: async (name, request) => {
+      const pod = await find(name);
+      if (pod !== null) await write(pod, { [POD.stopRequest]: request });
+    },
+    remove: async (name) => {
+      const pod = await find(name);
+      if (pod !== null && pod.metadata.deletionTimestamp === undefined) await end(pod);
+    },
+    forget: async (jobId) => {
+      const pods = await fresh(jobId);
+      const newest = pods.at(-1);
+      for (const pod of pods) {
+        // A held pod of a cancelled job; one of a Job would be made again at once, and stays.
+        if (isGated(pod) && !ownedByJob(pod)) await end(pod);
+        else if (pod !== newest && pod.metadata.name?.startsWith(`nerve-${jobId}-a`) === true) await end(pod);
+        else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') await end(pod);
+        else if (annotation(pod, POD.finished) === null) await write(pod, { [POD.finished]: rfc3339(clock.nowMs()) });
+      }
+      ledger.forget(jobId);
+      await options.vault.forget(jobId);
+    },
+    watch: (changed, signal) => follow.watch(changed, signal),
+  };
+
+  function ownedByJob(pod: Pod): boolean {
+    return pod.metadata.ownerReferences?.some((owner) => owner.kind === 'Job') ?? false;
+  }
+
+  async function lift({ api: calls }: ClusterOptions, slim: Pod, ask: LaunchAsk, program: PodProgram, dialect: Dialect): Promise<ObservedAttempt> {
+    const pod = await calls.call<Pod>({ path: pathOf(slim) });
+    const made = pinPatch(pod, asked(ask, clock.nowMs()), ask.ranked, dialect, program.owner === 'job');
+    if (made === null) throw new NerveError('retryable', `The gate of ${ask.name} was lifted by somebody else.`);
+    if (made.warning !== null) log.warn({ jobId: ask.spec.id, pod: pod.metadata.name }, made.warning);
+    const patched = await calls
+      .call<Pod>({ method: 'PATCH', path: pathOf(pod), type: 'application/json-patch+json', body: made.patch })
+      .catch((error: unknown) => {
+        // Lifted or deleted meanwhile: the next look sees what is.
+        if (error instanceof NerveError && (error.kind === 'conflict' || error.kind === 'not-found')) throw retry(ask, error);
+        throw error;
+      });
+    return observePod(patched, { jobId: ask.spec.id, attempt: ask.attempt, node: null, goneAtMs: null });
+  }
+
+  async function create(at: ClusterOptions, live: Pod | null, ask: LaunchAsk, program: PodProgram, dialect: Dialect): Promise<ObservedAttempt> {
+    const kept = (await at.vault.open(ask.spec.id)) ?? (live === null ? null : await at.api.call<Pod>({ path: pathOf(live) }));
+    if (kept === null) {
+      throw new NerveError('refused', `There is no admitted pod to copy for ${ask.name}.`, { hint: 'Submit the job again.' });
+    }
+    // A record is data from Redis: it names a pod that was admitted in its own namespace, or nothing is made.
+    if (kept.metadata.namespace !== program.namespace || kept.metadata.labels?.[JOB_ID_LABEL] !== ask.spec.id) {
+      throw new NerveError('refused', `The kept pod of ${ask.name} is of another namespace or job.`, { fields: { refusal: 'foreign-pod' } });
+    }
+    const hookToken = randomBytes(24).toString('base64url');
+    const { attempt, ranked, handover, spec } = ask;
+    const wanted = { jobId: spec.id, attempt, ranked, handover, deadlineMs: spec.deadlineMs, hookToken, nowMs: clock.nowMs() };
+    const { pod, warning } = attemptPod(kept, wanted, dialect);
+    if (warning !== null) log.warn({ jobId: spec.id, pod: pod.metadata.name }, warning);
+    const path = `/api/v1/namespaces/${program.namespace}/pods`;
+    const created = await at.api.call<Pod>({ method: 'POST', path, body: pod }).catch((error: unknown) => {
+      if (error instanceof NerveError && error.kind === 'conflict') throw retry(ask, error);
+      throw error;
+    });
+    return observePod(created, { jobId: spec.id, attempt, node: null, goneAtMs: null });
+  }
+}
+
+const retry = (ask: LaunchAsk, cause: NerveError): NerveError =>
+  new NerveError('retryable', `${ask.name} changed while it was being started: ${cause.message}`, { cause });
+
+function asked({ attempt, ranked }: LaunchAsk, atMs: number): LaunchedAs {
+  const first: Placement | undefined = ranked[0];
+  return {
+    attempt,
+    zone: first?.zone ?? 'unknown',
+    instanceType: first?.instanceType ?? 'unknown',
+    capacityType: first?.capacityType ?? 'on-demand',
+    priceUsdPerHour: first?.priceUsdPerHour ?? null,
+    atMs,
+  };
+}
+
+function parseName(name: string): { readonly jobId: JobId; readonly attempt: number } {
+  const [, jobId = '', attempt = '0'] = /^nerve-(.+)-a(\d+)$/.exec(name) ?? [];
+  if (attemptName(jobId, Number(attempt)) !== name) throw new NerveError('fatal', `"${name}" is not the name of an attempt.`);
+  return { jobId, attempt: Number(attempt) };
+}

@@ -1,0 +1,58 @@
+// What the chart tells the programs of a cluster through their environment: who they are, where files are mounted. Not in the schema of
+// nerve.yaml, because nobody writes these by hand.
+
+import { NerveError } from '../engine/errors.ts';
+import type { Environment } from './load.ts';
+
+const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+const DIALECTS = ['auto', 'karpenter', 'eks', 'labels'] as const;
+
+export interface InCluster {
+  readonly account: { readonly host: string; readonly port: number; readonly folder: string };
+  readonly podName: string | null;
+  readonly podNamespace: string | null;
+  readonly nodeName: string | null;
+  readonly dialect: (typeof DIALECTS)[number];
+  readonly priceFile: string | null;
+  readonly attemptKeyFile: string | null;
+  readonly region: string;
+  /** Real seconds; the defaults are those of DESIGN section 5. */
+  readonly sweepSeconds: number;
+  readonly agentPollSeconds: number;
+  readonly progressSeconds: number;
+  readonly noticeSeconds: number;
+  readonly redisGraceSeconds: number;
+}
+
+/** @throws NerveError `usage` when it does not run in a cluster, or a value cannot be read. */
+export function inCluster(env: Environment): InCluster {
+  const host = env['KUBERNETES_SERVICE_HOST'];
+  if (host === undefined || host === '') {
+    throw new NerveError('usage', 'This program works inside a cluster, and KUBERNETES_SERVICE_HOST is not set.', {
+      hint: 'Install it with the chart, or start "nerve up" for this machine.',
+    });
+  }
+  const dialect = DIALECTS.find((name) => name === (env['NERVE_NODE_DIALECT'] ?? 'auto'));
+  if (dialect === undefined)
+    throw new NerveError('usage', `NERVE_NODE_DIALECT is none of ${DIALECTS.join(', ')}.`, { hint: 'Correct the chart value nodeDialect.' });
+  const seconds = (name: string, fallback: number): number => {
+    const value = Number(env[name] ?? fallback);
+    if (!(value > 0)) throw new NerveError('usage', `${name} is no number of seconds.`, { hint: 'Write it like 30.' });
+    return value;
+  };
+  return {
+    account: { host, port: Number(env['KUBERNETES_SERVICE_PORT'] ?? 443), folder: env['NERVE_ACCOUNT_FOLDER'] ?? ACCOUNT_FOLDER },
+    podName: env['NERVE_POD_NAME'] ?? null,
+    podNamespace: env['NERVE_POD_NAMESPACE'] ?? null,
+    nodeName: env['NERVE_NODE_NAME'] ?? null,
+    dialect,
+    priceFile: env['NERVE_PRICE_FILE'] ?? null,
+    attemptKeyFile: env['NERVE_ATTEMPT_KEY_FILE'] ?? null,
+    region: env['NERVE_REGION'] ?? 'unknown',
+    sweepSeconds: seconds('NERVE_SWEEP_SECONDS', 30),
+    agentPollSeconds: seconds('NERVE_AGENT_POLL_SECONDS', 5),
+    progressSeconds: seconds('NERVE_PROGRESS_SECONDS', 30),
+    noticeSeconds: seconds('NERVE_NOTICE_SECONDS', 120),
+    redisGraceSeconds: seconds('NERVE_REDIS_GRACE_SECONDS', 600),
+  };
+}

@@ -1,0 +1,36 @@
+// What the worker writes back on a job's newest pod: state, reason, plan, moves and cost, for everybody who may read the pod.
+
+import type { Plan } from '../record.ts';
+import type { JobState } from '../state.ts';
+import { POD } from './names.ts';
+import { rfc3339 } from './read.ts';
+
+/** A start that is planned for "now" moves with the clock: to the minute it says nothing new. */
+const MINUTE_MS = 60_000;
+
+export function statusAnnotations(state: JobState): Readonly<Record<string, string | null>> {
+  const reason = state.finished?.reason ?? (state.phase === 'held' ? state.heldReason : (state.attempts.at(-1)?.reason ?? null));
+  return {
+    [POD.state]: state.phase,
+    [POD.reason]: reason,
+    [POD.plan]: state.plan === null ? null : planText(state.plan),
+    [POD.moves]: String(state.moves.length),
+  };
+}
+
+function planText(plan: Plan): string {
+  const { zone, instanceType, capacityType, expectedCostUsd, expectedCarbonGrams, costNowUsd } = plan;
+  const round = (value: number | null): number | null => (value === null ? null : Number(value.toPrecision(4)));
+  return JSON.stringify({
+    start: minute(plan.startMs),
+    latestStart: minute(plan.latestStartMs),
+    zone,
+    instanceType,
+    capacityType,
+    expectedCostUsd: round(expectedCostUsd),
+    expectedCarbonGrams: round(expectedCarbonGrams),
+    costNowUsd: round(costNowUsd),
+  });
+}
+
+const minute = (atMs: number): string => rfc3339(Math.floor(atMs / MINUTE_MS) * MINUTE_MS);

@@ -1,0 +1,6 @@
+// What every command that takes a job says of it.
+
+export const jobArg = {
+  description: 'id of the job, as "nerve submit" printed it; in a cluster also the name of its pod or Job',
+  required: true,
+} as const;

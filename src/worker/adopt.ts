@@ -1,0 +1,221 @@
+// Intake in a cluster, beside the worker's loops: a job that stands on a pod and has no record gets one (also after Redis was wiped), asks of
+// users become events, and a job whose last pod somebody deleted before it ever started is cancelled. Level-triggered: each pass compares all
+// pods with what is known. After a whole pass the beat goes on: it is what tells the webhook and the watchdog that Nerve is alive.
+
+import { NerveError } from '../engine/errors.ts';
+import { fold, openAttempts } from '../engine/fold.ts';
+import type { JobId, Optimize } from '../engine/job.ts';
+import { CARBON_PRICE_USD_PER_TONNE } from '../engine/objective.ts';
+import { keptPod } from '../engine/pod/attempt.ts';
+import { POD } from '../engine/pod/names.ts';
+import { annotation } from '../engine/pod/read.ts';
+import { lostAttempts } from '../engine/pod/rebuild.ts';
+import { requestEvent } from '../engine/pod/request.ts';
+import { jobNameOf, specFromPod } from '../engine/pod/spec.ts';
+import { statusAnnotations } from '../engine/pod/status.ts';
+import { quote } from '../engine/quote.ts';
+import type { JobEvent } from '../engine/record.ts';
+import type { EngineSettings } from '../engine/snapshot.ts';
+import type { JobState } from '../engine/state.ts';
+import type { Arrival, Arrivals, SpecVault } from '../ports.ts';
+import type { WorkerPorts } from './handle.ts';
+
+export interface AdoptPorts extends WorkerPorts {
+  readonly arrivals: Arrivals;
+  readonly vault: SpecVault;
+  readonly medianDurationMs: (name: string) => Promise<{ readonly medianMs: number } | null>;
+  /** Patches the counter on the worker's own pod; null where there is no such pod. */
+  readonly beat: (() => Promise<void>) | null;
+}
+
+export interface AdoptOptions {
+  readonly settings: EngineSettings;
+  readonly periodRealMs: number;
+  readonly beatRealMs: number;
+  /** Without Redis nothing is released or moved; the beat goes on for this long, unless a held job must start within it. */
+  readonly redisGraceMs: number;
+  readonly defaults: { readonly optimize: Optimize; readonly retries: number; readonly instanceTypes: readonly string[] };
+}
+
+/** A pod of a Job comes back after the controller's back-off, which is at most six minutes. */
+const JOB_GONE_MS = 15 * 60_000;
+const POD_GONE_MS = 10_000;
+const MAX_CONFLICTS = 20;
+const GATHER_REAL_MS = 200;
+
+export interface Adoption {
+  run(signal: AbortSignal): Promise<void>;
+  /** After each look at a job: what its pod says is brought up to date. */
+  readonly looked: (jobId: JobId, state: JobState | null) => void;
+}
+
+export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adoption {
+  const { records, alarms, arrivals, vault, clock, log, leadership } = ports;
+  /** Jobs that stand on pods still, and whose record has finished. */
+  const ended = new Set<JobId>();
+  const answered = new Map<JobId, string>();
+  const missingSince = new Map<JobId, number>();
+  /** Of held jobs: when each must start. */
+  const latestStarts = new Map<JobId, number>();
+  let redisAnsweredAtMs = clock.realNowMs();
+  let beatAtMs = Number.NEGATIVE_INFINITY;
+
+  const append = async (jobId: JobId, make: (state: JobState) => JobEvent | null): Promise<void> => {
+    for (let round = 0; round < MAX_CONFLICTS; round++) {
+      const record = await records.read(jobId);
+      if (record === null) return;
+      const state = fold(record);
+      const event = state.finished === null ? make(state) : null;
+      if (event === null) return;
+      if ((await records.append(jobId, record.version, [event])) === 'conflict') continue;
+      await alarms.wake(jobId);
+      return;
+    }
+    throw new NerveError('retryable', `The record of job ${jobId} changes all the time.`);
+  };
+
+  const adopt = async ({ jobId }: Arrival): Promise<void> => {
+    const pod = await arrivals.whole(jobId);
+    if (pod === null) return;
+    const view = await ports.market.view();
+    const types = [...new Set(view.offerings.map((offering) => offering.instanceType))];
+    const { defaults, settings } = options;
+    const adopted = specFromPod(pod, {
+      nowMs: clock.nowMs(),
+      knownTypes: types.length > 0 ? types : defaults.instanceTypes,
+      defaults,
+      carbonPriceUsdPerTonne: CARBON_PRICE_USD_PER_TONNE,
+      medianMs: (await ports.medianDurationMs(jobNameOf(pod)))?.medianMs ?? null,
+    });
+    if (adopted === null) return;
+    const { spec, atOnce, warnings } = adopted;
+    // Before the record: a record without a kept pod could not be started twice.
+    if (spec.program.kind === 'pod' && spec.program.owner === 'none') await vault.keep(jobId, keptPod(pod));
+    const { latestStartMs } = quote(spec, view, settings, clock.nowMs());
+    const atMs = clock.nowMs();
+    const events: JobEvent[] = [
+      { type: 'submitted', atMs, spec, latestStartMs, simulated: view.simulated },
+      ...lostAttempts(spec, await ports.cluster.attemptsOf(jobId), latestStartMs, atMs),
+    ];
+    if (atOnce) events.push({ type: 'release-requested', atMs });
+    if ((await records.append(jobId, 0, events)) === 'conflict') return;
+    await alarms.arm(jobId, clock.nowMs());
+    log.info({ jobId, pod: pod.metadata.name, namespace: pod.metadata.namespace, warnings }, 'adopted');
+  };
+
+  const answer = async ({ jobId, pod }: Arrival): Promise<void> => {
+    const text = annotation(pod, POD.request);
+    if (text === null || text === annotation(pod, POD.requestSeen) || answered.get(jobId) === text) return;
+    let foreign = false;
+    await append(jobId, (state) => {
+      const { program } = state.spec;
+      foreign = program.kind !== 'pod' || program.namespace !== pod.metadata.namespace;
+      return foreign ? null : requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs));
+    });
+    if (foreign) {
+      log.warn(
+        { jobId, namespace: pod.metadata.namespace, pod: pod.metadata.name },
+        'a pod of another namespace bears the label of this job: ignored',
+      );
+      return;
+    }
+    await arrivals.annotate(jobId, { [POD.requestSeen]: text });
+    answered.set(jobId, text);
+    log.info({ jobId, request: text }, 'a request of its user was taken');
+  };
+
+  /** Live records without a pod: deleted while they were held, by somebody else. */
+  const missing = async (present: ReadonlySet<JobId>): Promise<void> => {
+    for (const jobId of missingSince.keys()) if (present.has(jobId)) missingSince.delete(jobId);
+    for (const jobId of await records.live()) {
+      if (present.has(jobId)) continue;
+      const sinceMs = missingSince.get(jobId) ?? clock.realNowMs();
+      missingSince.set(jobId, sinceMs);
+      const goneMs = clock.realNowMs() - sinceMs;
+      if (goneMs < POD_GONE_MS) continue;
+      await append(jobId, (state) => {
+        const { program } = state.spec;
+        if (program.kind !== 'pod' || openAttempts(state).length > 0 || state.cancelRequested) return null;
+        const comesBack = program.owner === 'job' ? goneMs < JOB_GONE_MS : state.attempts.length > 0;
+        return comesBack ? null : { type: 'cancel-requested', atMs: Math.max(clock.nowMs(), state.lastEventAtMs) };
+      });
+    }
+  };
+
+  const forgetOld = (present: ReadonlySet<JobId>): void => {
+    for (const map of [answered, latestStarts]) for (const jobId of map.keys()) if (!present.has(jobId)) map.delete(jobId);
+    for (const jobId of ended) if (!present.has(jobId)) ended.delete(jobId);
+  };
+
+  const take = async (arrival: Arrival, live: ReadonlySet<JobId>): Promise<void> => {
+    const { jobId } = arrival;
+    if (!live.has(jobId)) {
+      // Most that are not live have finished: their record is read once, not at each pass.
+      if (!ended.has(jobId) && (await records.read(jobId)) === null) await adopt(arrival);
+      else ended.add(jobId);
+    }
+    await answer(arrival);
+  };
+
+  const pass = async (): Promise<void> => {
+    const present = await arrivals.jobs();
+    const jobIds = new Set(present.map(({ jobId }) => jobId));
+    const live = new Set(await records.live());
+    redisAnsweredAtMs = clock.realNowMs();
+    for (const arrival of present) {
+      // One pod that cannot be taken must not keep the others waiting.
+      await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
+    }
+    await missing(jobIds);
+    forgetOld(jobIds);
+  };
+
+  /** Only after a whole pass, or without Redis for as long as nothing can be late for it. */
+  const beatIfAlive = async (passed: boolean): Promise<void> => {
+    const nowMs = clock.realNowMs();
+    if (ports.beat === null || nowMs - beatAtMs < options.beatRealMs) return;
+    const graceEndsMs = redisAnsweredAtMs + options.redisGraceMs;
+    const pressing = [...latestStarts.values()].some((atMs) => atMs < graceEndsMs);
+    if (!passed && (nowMs > graceEndsMs || pressing)) return;
+    await ports.beat();
+    beatAtMs = nowMs;
+  };
+
+  const attempted = async (): Promise<boolean> => {
+    try {
+      if ((await leadership.lead()) === null) return false;
+      await pass();
+      return true;
+    } catch (error) {
+      log.warn({ error: text(error) }, 'a pass over the pods failed; trying again');
+      return false;
+    }
+  };
+
+  return {
+    looked: (jobId, state) => {
+      if (state === null || state.spec.program.kind !== 'pod') return;
+      if (state.phase === 'held' && state.plan !== null) latestStarts.set(jobId, state.plan.latestStartMs);
+      else latestStarts.delete(jobId);
+      arrivals.annotate(jobId, statusAnnotations(state)).catch((error: unknown) => {
+        log.warn({ jobId, error: text(error) }, 'the state could not be written on the pod');
+      });
+    },
+    run: async (signal) => {
+      // A patient connection waits for Redis for ever: the pass that hangs goes on, and no second one begins beside it.
+      let running: Promise<boolean> | null = null;
+      while (!signal.aborted) {
+        running ??= attempted();
+        const passed = await Promise.race([running, clock.sleep(options.beatRealMs, signal).then(() => null)]);
+        if (passed !== null) running = null;
+        await beatIfAlive(passed === true).catch((error: unknown) => log.warn({ error: text(error) }, 'the beat could not be written'));
+        if (signal.aborted) return;
+        await arrivals.next(options.periodRealMs, signal);
+        // A busy cluster changes all the time; what comes within this is one pass.
+        await clock.sleep(GATHER_REAL_MS, signal);
+      }
+    },
+  };
+}
+
+const text = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,151 @@
+// What the worker's hands refuse, and how they end pods: against a scripted API server.
+
+import { describe, expect, it } from 'vitest';
+import type { Api, Ask } from '../../src/adapters/k8s/api.ts';
+import { kubernetesCluster } from '../../src/adapters/k8s/cluster.ts';
+import { Ledger } from '../../src/adapters/k8s/ledger.ts';
+import { silentLog } from '../../src/adapters/system/log.ts';
+import { NerveError } from '../../src/engine/errors.ts';
+import type { JobSpec, PodProgram } from '../../src/engine/job.ts';
+import { POD } from '../../src/engine/pod/names.ts';
+import type { Pod } from '../../src/engine/pod/types.ts';
+import { AT_MS, pod } from '../engine/pod/pods.ts';
+
+const place = { zone: 'eu-west-3a', instanceType: 'g6.xlarge', capacityType: 'spot' as const, priceUsdPerHour: 0.35 };
+
+function specOf(program: PodProgram): JobSpec {
+  return {
+    id: 'j-abc',
+    name: 'train',
+    submittedAtMs: AT_MS,
+    deadlineMs: AT_MS + 3_600_000,
+    workMs: 60_000,
+    workSource: 'user',
+    optimize: 'cost',
+    carbonPriceUsdPerTonne: 0,
+    maxPriceUsdPerHour: null,
+    zones: null,
+    instanceTypes: ['g6.xlarge'],
+    retries: 3,
+    checkpointUri: '',
+    program,
+  };
+}
+
+const bare: PodProgram = { kind: 'pod', namespace: 'team', owner: 'none' };
+const ask = (attempt: number, program: PodProgram = bare) => ({
+  name: `nerve-j-abc-a${attempt}`,
+  spec: specOf(program),
+  attempt,
+  ranked: [place],
+  handover: null,
+});
+
+function world(pods: readonly Pod[], kept: Pod | null = null) {
+  const calls: Ask[] = [];
+  const ledger = new Ledger();
+  for (const each of pods) ledger.podChanged(each);
+  const api: Api = {
+    call: async <T>(what: Ask): Promise<T> => {
+      calls.push(what);
+      if ((what.method ?? 'GET') === 'GET') {
+        const [path = ''] = what.path.split('?');
+        if (path.endsWith('/pods')) return { items: pods } as T;
+        return pods.find((each) => path.endsWith(`/${each.metadata.name ?? ''}`)) as T;
+      }
+      return (what.body ?? {}) as T extends Pod ? T : never;
+    },
+    lines: async () => undefined,
+    close: () => undefined,
+  };
+  const follow = { ledger, synced: async () => undefined, answeredAtMs: () => 0, watch: async () => undefined, run: async () => undefined };
+  const vault = { keep: async () => undefined, open: async () => kept, forget: async () => undefined };
+  const clock = { nowMs: () => AT_MS, realNowMs: () => AT_MS, sleep: async () => undefined, speed: 1 };
+  const cluster = kubernetesCluster({ api, follow, vault, dialect: 'auto', clock, log: silentLog });
+  const written = (): string[] => calls.filter((call) => (call.method ?? 'GET') !== 'GET').map((call) => `${call.method ?? ''} ${call.path}`);
+  return { cluster, calls, written };
+}
+
+const PODS = '/api/v1/namespaces/team/pods';
+
+describe('launching', () => {
+  it('lifts the gate of the pod that waits', async () => {
+    const gated = pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } });
+    const { cluster, written } = world([gated]);
+    const error = await cluster.launch(ask(1)).catch((cause: unknown) => cause);
+    // The scripted server answers with the patch itself: only what was asked of it counts here.
+    expect(error).toBeDefined();
+    expect(written()).toEqual([`PATCH ${PODS}/train`]);
+  });
+
+  it('answers the attempt that is there already', async () => {
+    const { cluster, written } = world([pod({ spec: { nodeName: 'n1' }, metadata: { annotations: { [POD.attempt]: '2' } } })]);
+    expect(await cluster.launch(ask(2))).toMatchObject({ name: 'nerve-j-abc-a2', attempt: 2 });
+    expect(written()).toEqual([]);
+  });
+
+  it('makes the next pod of a bare one from the kept spec', async () => {
+    const { cluster, calls, written } = world([], pod());
+    expect(await cluster.launch(ask(2))).toMatchObject({ name: 'nerve-j-abc-a2' });
+    expect(written()).toEqual([`POST ${PODS}`]);
+    expect(calls.at(-1)?.body).toMatchObject({ metadata: { name: 'nerve-j-abc-a2', namespace: 'team' } });
+  });
+
+  it('waits for the next pod of a Job', async () => {
+    const { cluster, written } = world([], pod());
+    await expect(cluster.launch(ask(2, { ...bare, owner: 'job' }))).rejects.toMatchObject({ kind: 'retryable' });
+    expect(written()).toEqual([]);
+  });
+
+  it.each<[string, Pod | null, PodProgram, string]>([
+    ['has no admitted pod', null, bare, 'refused'],
+    ['names another namespace', pod(), { ...bare, namespace: 'kube-system' }, 'refused'],
+    ['has the pod of another job', pod({ metadata: { labels: { 'nerve.io/job-id': 'j-other' } } }), bare, 'refused'],
+  ])('creates nothing for a record that %s', async (_, kept, program, kind) => {
+    const { cluster, written } = world([], kept);
+    await expect(cluster.launch(ask(2, program))).rejects.toMatchObject({ kind });
+    expect(written()).toEqual([]);
+  });
+
+  it('touches no pod of another namespace that bears the job’s label', async () => {
+    const foreign = pod({ metadata: { namespace: 'other' }, spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } });
+    const { cluster, written } = world([foreign], null);
+    await expect(cluster.launch(ask(1))).rejects.toBeInstanceOf(NerveError);
+    expect(written()).toEqual([]);
+  });
+});
+
+describe('ending', () => {
+  const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'nightly', uid: 'o1', controller: true };
+  const running = { spec: { nodeName: 'n1' }, status: { phase: 'Running' } } as const;
+
+  it('deletes a bare pod, and says that it was Nerve', async () => {
+    const { cluster, calls, written } = world([pod({ ...running, metadata: { annotations: { [POD.attempt]: '1' } } })]);
+    await cluster.remove('nerve-j-abc-a1');
+    expect(written()).toEqual([`PATCH ${PODS}/train`, `DELETE ${PODS}/train`]);
+    expect(calls.at(-2)?.body).toEqual({ metadata: { annotations: { [POD.deletedBy]: 'nerve' } } });
+    expect(calls.at(-1)?.body).toMatchObject({ preconditions: { uid: 'u1' } });
+  });
+
+  it('evicts a pod of a Job', async () => {
+    const { cluster, written } = world([pod({ ...running, metadata: { ownerReferences: [owner] } })]);
+    await cluster.remove('nerve-j-abc-a1');
+    expect(written()).toEqual([`PATCH ${PODS}/train`, `POST ${PODS}/train/eviction`]);
+  });
+
+  it('does nothing for an attempt that is not there', async () => {
+    const { cluster, written } = world([]);
+    await cluster.remove('nerve-j-abc-a7');
+    await cluster.requestStop('nerve-j-abc-a7', 'move');
+    expect(written()).toEqual([]);
+  });
+
+  it('keeps a finished pod of a user’s, marks it as history, and deletes a held one of a cancelled job', async () => {
+    const finished = world([pod({ status: { phase: 'Succeeded' } })]);
+    await finished.cluster.forget('j-abc');
+    expect(finished.written()).toEqual([`PATCH ${PODS}/train`]);
+    const held = world([pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } })]);
+    await held.cluster.forget('j-abc');
+    expect(held.written()).toEqual([`PATCH ${PODS}/train`, `DELETE ${PODS}/train`]);
+  });
+});

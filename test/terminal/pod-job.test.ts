@@ -1,0 +1,125 @@
+import { describe, expect, it, test } from 'vitest';
+import type { Pod } from '../../src/engine/pod/types.ts';
+import { jobOf, jobsOf, type PodJob } from '../../src/terminal/pod-job.ts';
+import { podExplanation, podPlanSentence, podSentence } from '../../src/terminal/pod-words.ts';
+import { exitOf } from '../../src/terminal/wait-pods.ts';
+
+const nowMs = Date.parse('2026-11-25T12:00:00Z');
+const plan = {
+  startMs: nowMs + 7_200_000,
+  latestStartMs: nowMs + 36_000_000,
+  zone: 'euw3-az2',
+  instanceType: 'g6.xlarge',
+  capacityType: 'spot',
+  expectedCostUsd: 0.7,
+  expectedCarbonGrams: 20,
+  costNowUsd: 1.1,
+};
+
+function pod(name: string, job: string, annotations: Record<string, string>, more: Partial<Pod> = {}): Pod {
+  return {
+    metadata: { name, labels: { 'nerve.io/job-id': job }, annotations, creationTimestamp: '2026-11-25T10:00:00Z' },
+    spec: { containers: [] },
+    ...more,
+  };
+}
+
+function job(pods: readonly Pod[]): PodJob {
+  const found = jobOf(pods);
+  if (found === null) throw new Error('no job');
+  return found;
+}
+
+describe('a job of pods', () => {
+  it('is what stands on them', () => {
+    const one = pod('p', 'j-1', {
+      'nerve.io/state': 'held',
+      'nerve.io/reason': 'cheaper-window-ahead',
+      'nerve.io/deadline': '2026-11-26T08:00:00Z',
+      'nerve.io/plan': JSON.stringify(plan),
+      'nerve.io/moves': '1',
+      'nerve.io/cost-usd': '0.42',
+      'nerve.io/progress': '{"step":40,"totalSteps":100}',
+      'nerve.io/last-checkpoint': '{"id":"0000000003","step":38,"bytes":1000,"sealedAt":"2026-11-25T11:58:00Z"}',
+    });
+    expect(job([one])).toMatchObject({
+      jobId: 'j-1',
+      phase: 'held',
+      acknowledged: true,
+      deadlineMs: Date.parse('2026-11-26T08:00:00Z'),
+      plan,
+      moves: 1,
+      costUsd: 0.42,
+      progress: { step: 40, totalSteps: 100 },
+      lastCheckpoint: { id: '0000000003', step: 38, bytes: 1000, sealedAtMs: Date.parse('2026-11-25T11:58:00Z') },
+    });
+  });
+
+  it('takes what its newest pod does not say yet from the one before', () => {
+    const before = pod('a1', 'j-1', { 'nerve.io/attempt': '1', 'nerve.io/state': 'evacuating', 'nerve.io/progress': '{"step":40,"totalSteps":100}' });
+    const after = pod('a2', 'j-1', { 'nerve.io/attempt': '2' });
+    expect(job([after, before])).toMatchObject({ pod: 'a2', phase: 'evacuating', progress: { step: 40 }, attempts: [{ pod: 'a1' }, { pod: 'a2' }] });
+  });
+
+  it('counts what cannot be read as not there', () => {
+    expect(
+      job([pod('p', 'j-1', { 'nerve.io/plan': '{oops', 'nerve.io/deadline': 'soon', 'nerve.io/moves': 'x', 'nerve.io/progress': '[1]' })]),
+    ).toMatchObject({ plan: null, deadlineMs: null, moves: 0, progress: null });
+  });
+
+  test.each<[string, Partial<Pod>, string]>([
+    ['its gate', { spec: { containers: [], schedulingGates: [{ name: 'nerve.io/hold' }] } }, 'held'],
+    ['a running pod', { status: { phase: 'Running' } }, 'running'],
+    ['a pod that succeeded', { status: { phase: 'Succeeded' } }, 'succeeded'],
+    ['a pod that failed: there may be a retry', { status: { phase: 'Failed' } }, 'starting'],
+  ])('without a word of the worker is judged by %s', (_, more, phase) => {
+    expect(job([pod('p', 'j-1', {}, more)])).toMatchObject({ phase, acknowledged: false });
+  });
+
+  it('is listed by deadline, ended ones last', () => {
+    const at = (name: string, id: string, hours: number, state: string) =>
+      pod(name, id, { 'nerve.io/state': state, 'nerve.io/deadline': new Date(nowMs + hours * 3_600_000).toISOString() });
+    const pods = [
+      at('a', 'j-a', 1, 'succeeded'),
+      at('b', 'j-b', 9, 'held'),
+      at('c', 'j-c', 2, 'running'),
+      { ...pod('x', '', {}), metadata: { name: 'x' } },
+    ];
+    expect(jobsOf(pods).map(({ jobId }) => jobId)).toEqual(['j-c', 'j-b', 'j-a']);
+  });
+});
+
+describe('its words', () => {
+  const ended = (finishedAt: string): Partial<Pod> => ({
+    status: { phase: 'Succeeded', containerStatuses: [{ name: 'c', state: { terminated: { exitCode: 0, finishedAt } } }] },
+  });
+  const done = (finishedAt: string) =>
+    job([pod('p', 'j-1', { 'nerve.io/state': 'succeeded', 'nerve.io/deadline': '2026-11-25T11:00:00Z' }, ended(finishedAt))]);
+
+  it('say how it stands to its deadline, and the exit code agrees', () => {
+    expect(podSentence(done('2026-11-25T10:30:00Z'), nowMs)).toMatch(/30 min before its deadline/);
+    expect(exitOf(done('2026-11-25T10:30:00Z'))).toBe(0);
+    expect(podSentence(done('2026-11-25T11:30:00Z'), nowMs)).toMatch(/30 min after its deadline/);
+    expect(exitOf(done('2026-11-25T11:30:00Z'))).toBe(104);
+    expect(exitOf({ phase: 'failed', endedAtMs: null, deadlineMs: null })).toBe(100);
+    expect(exitOf({ phase: 'cancelled', endedAtMs: null, deadlineMs: null })).toBe(103);
+  });
+
+  it('say that nobody has answered, and not more than is known', () => {
+    const silent = job([pod('p', 'j-1', {}, { spec: { containers: [], schedulingGates: [{ name: 'nerve.io/hold' }] } })]);
+    expect(podSentence(silent, nowMs)).toMatch(/^held.*Nerve has not said anything/);
+    expect(podExplanation(silent, nowMs).sentence).toMatch(/has not said anything/);
+  });
+
+  it('explain with the sentence of the reason and the numbers of the plan', () => {
+    const held = job([
+      pod('p', 'j-1', { 'nerve.io/state': 'held', 'nerve.io/reason': 'greener-window-ahead', 'nerve.io/plan': JSON.stringify(plan) }),
+    ]);
+    const { sentence, numbers } = podExplanation(held, nowMs);
+    expect(sentence).toMatch(/greener window/);
+    expect(numbers.map(({ name }) => name)).toEqual(['latest start (on demand)', 'planned start', 'starting now', 'moves so far']);
+    expect(podPlanSentence(plan, nowMs)).toMatch(
+      /spot g6\.xlarge in euw3-az2, about \$0\.700 instead of \$1\.100 when started now and 20\.0 g CO2e; latest start/,
+    );
+  });
+});
