@@ -90,11 +90,13 @@ export function createRecords(redis: Redis): RecordsWithHistory {
         .multi()
         .set(reportKey(jobId), JSON.stringify(ended), 'EX', REPORT_RETENTION_SECONDS)
         .zadd(REPORTS, score, jobId)
+        .zremrangebyscore(REPORTS, '-inf', score - REPORT_RETENTION_SECONDS * 1000)
         .expire(streamKey(jobId), STREAM_RETENTION_SECONDS)
         .srem(LIVE, jobId);
       if (ended.result === 'succeeded') {
         // A set, so that closing twice counts once.
         tx.zadd(durationsKey(ended.name), score, `${jobId} ${ended.usefulWorkMs}`).zremrangebyrank(durationsKey(ended.name), 0, -DURATIONS_KEPT - 1);
+        tx.expire(durationsKey(ended.name), REPORT_RETENTION_SECONDS);
       }
       const results = await tx.exec().catch((cause: unknown) => Promise.reject(asNerveError(cause, `Cannot close job ${jobId}`)));
       const failed = results?.find(([error]) => error !== null)?.[0];

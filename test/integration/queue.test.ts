@@ -40,6 +40,22 @@ describe('records', () => {
     expect(await queue.records.medianDurationMs('test')).toEqual({ medianMs: 5000, runs: 1 });
   });
 
+  it('leave nothing for ever: not the record, the report, the list of reports, nor the lengths of runs', async () => {
+    const retentionMs = 396 * 24 * 3_600_000;
+    const closed = async (id: string, finishedAtMs: number) => {
+      await queue.records.append(id, 0, submitted(id));
+      await queue.records.close(id, { ...report(record([], spec({ id }))), result: 'succeeded' as const, usefulWorkMs: 5000, finishedAtMs });
+    };
+    await closed('j-old', NOW - retentionMs - 1000);
+    await closed('j-new', NOW);
+    expect(await queue.records.finishedIds(10)).toEqual(['j-new']);
+    const admin = new Redis({ path: redis.url });
+    const unbounded = [];
+    for (const key of await admin.keys('nerve:*')) if ((await admin.ttl(key)) < 0) unbounded.push(key);
+    admin.disconnect();
+    expect(unbounded).toEqual(['nerve:reports']);
+  });
+
   it('survive a kill -9 of Redis under twenty writers without losing an acknowledged one', async () => {
     const acknowledged: string[] = [];
     let going = true;
