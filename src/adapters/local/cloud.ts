@@ -14,7 +14,7 @@ import type { ObservedAttempt, ObservedNode } from '../../engine/snapshot.ts';
 import type { Clock, LaunchAsk, Log } from '../../ports.ts';
 import { type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import type { AssignedAttempt, CloudApi, NodeMarks } from './cloud-api.ts';
-import { onDemandUsdPerHour, spotAvailable, spotUsdPerHour, type Weather } from './weather.ts';
+import { onDemandUsdPerHour, SHORTAGE_MS, spotAvailable, spotOffered, spotUsdPerHour, type Weather } from './weather.ts';
 
 export interface CloudNode extends Omit<ObservedNode, 'ready'> {
   readonly createdAtMs: number;
@@ -114,12 +114,12 @@ export function createCloud(options: CloudOptions): Cloud {
   const attemptOn = (node: string): CloudAttempt | undefined =>
     [...attempts.values()].find((a) => a.seen.nodeName === node && a.seen.endedAtMs === null);
 
-  const available = ({ zone, instanceType, capacityType }: Omit<Placement, 'priceUsdPerHour'>): boolean =>
-    capacityType === 'on-demand' || spotAvailable(weather, zone, instanceType, clock.nowMs());
+  const hasRoom = ({ zone, instanceType, capacityType }: Omit<Placement, 'priceUsdPerHour'>): boolean =>
+    capacityType === 'on-demand' || spotOffered(weather, zone, instanceType, clock.nowMs());
 
   function tryPlace(attempt: CloudAttempt): void {
     const { name, jobId } = attempt.seen;
-    const choice = attempt.ranked.find((p) => available(p));
+    const choice = attempt.ranked.find((p) => hasRoom(p));
     if (choice === undefined) {
       if (attempt.seen.unschedulableSinceMs === null) {
         patch(name, { unschedulableSinceMs: clock.nowMs() });
@@ -277,6 +277,8 @@ export function createCloud(options: CloudOptions): Cloud {
       const node = attempt === undefined ? undefined : nodes.get(attempt.seen.nodeName ?? '');
       if (node === undefined)
         throw new NerveError('not-found', `Job ${jobId} runs on no node now.`, { hint: 'Only a running job can be interrupted.' });
+      if (kind === 'notice' && node.capacityType === 'spot')
+        weather = { ...weather, shortage: { zone: node.zone, untilMs: clock.nowMs() + SHORTAGE_MS } };
       if (kind === 'drought') weather = { ...weather, droughtFromMs: clock.nowMs() };
       if (kind === 'vanish' || kind === 'drought') take(node);
       else disturbNode(node, kind);
@@ -288,6 +290,8 @@ export function createCloud(options: CloudOptions): Cloud {
       return null;
     },
   };
+
+  const stays = ({ zone, instanceType }: CloudNode): boolean => spotAvailable(weather, zone, instanceType, clock.nowMs());
 
   function disturbNode(node: CloudNode, kind: 'notice' | 'rebalance'): void {
     const realMs = clock.realNowMs();
@@ -310,7 +314,7 @@ export function createCloud(options: CloudOptions): Cloud {
       for (const node of nodes.values()) {
         if (node.noticeEndsRealMs !== null && clock.realNowMs() >= node.noticeEndsRealMs) take(node);
         else if (attemptOn(node.name) === undefined) giveBack(node);
-        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !available(node)) disturbNode(node, 'notice');
+        else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !stays(node)) disturbNode(node, 'notice');
       }
     },
     loseEverything: () => {

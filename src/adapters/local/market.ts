@@ -4,7 +4,7 @@ import { facilityPowerKw } from '../../engine/energy.ts';
 import type { UsageSegment } from '../../engine/record.ts';
 import type { MarketView, Offering, SpotHistory } from '../../engine/snapshot.ts';
 import type { Clock, Market, MeterAsk } from '../../ports.ts';
-import { gridGramsPerKwh, onDemandUsdPerHour, REGION, spotAvailable, spotUsdPerHour, STEP_MS, TYPES, type Weather, ZONES } from './weather.ts';
+import { gridGramsPerKwh, onDemandUsdPerHour, REGION, spotOffered, spotUsdPerHour, STEP_MS, TYPES, type Weather, ZONES } from './weather.ts';
 
 const HOUR_MS = 3_600_000;
 const HISTORY_MS = 7 * 24 * HOUR_MS;
@@ -12,7 +12,7 @@ const HISTORY_STEP_MS = HOUR_MS / 2;
 
 const SIMULATED_PARTS = ['prices', 'availability', 'carbon'] as const;
 
-/** `weather`: asked for each time, because a drought may begin. */
+/** `weather`: asked for each time, because a drought or a shortage may begin. */
 export function simulatedMarket(weather: () => Promise<Weather>, clock: Clock): Market {
   // A view is good for the price step it was made in: the engine caches what it derives from one.
   let cached: { readonly key: string; readonly view: MarketView } | null = null;
@@ -20,7 +20,7 @@ export function simulatedMarket(weather: () => Promise<Weather>, clock: Clock): 
     view: async () => {
       const nowMs = clock.nowMs();
       const now = await weather();
-      const key = `${Math.floor(nowMs / STEP_MS)} ${now.seed} ${now.droughtFromMs}`;
+      const key = `${Math.floor(nowMs / STEP_MS)} ${now.seed} ${now.droughtFromMs} ${now.shortage?.untilMs}`;
       if (cached?.key !== key) cached = { key, view: viewAt(now, nowMs) };
       return cached.view;
     },
@@ -68,7 +68,7 @@ function offerings(weather: Weather, nowMs: number): readonly Offering[] {
           ...common,
           capacityType: 'spot',
           priceUsdPerHour: spotUsdPerHour(weather, zone, instanceType, nowMs) ?? listUsdPerHour,
-          available: spotAvailable(weather, zone, instanceType, nowMs),
+          available: spotOffered(weather, zone, instanceType, nowMs),
         },
         { ...common, capacityType: 'on-demand', priceUsdPerHour: listUsdPerHour, available: true },
       ];

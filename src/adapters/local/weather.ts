@@ -23,7 +23,12 @@ export interface Weather {
   readonly seed: string;
   /** From then on there is no spot anywhere: the bad day that Nerve must survive. Null: an ordinary day. */
   readonly droughtFromMs: number | null;
+  /** Where a machine was just taken back there is no room for another one for a while; the machines that run there stay. */
+  readonly shortage?: { readonly zone: string; readonly untilMs: number };
 }
+
+/** Long enough that a demo's job must move: six hours. */
+export const SHORTAGE_MS = 6 * HOUR_MS;
 
 /** Hour of the day in Paris (winter time), with fraction. */
 function hourOf(atMs: number): number {
@@ -99,7 +104,13 @@ export function spotUsdPerHour(weather: Weather, zone: string, instanceType: str
 const OUTAGE_BLOCK_MS = 6 * HOUR_MS;
 const OUTAGE_CHANCE = 0.02;
 
-/** Is there spot capacity? Now and then a zone has none for one to three hours; in a drought none has any. */
+/** Is there room for one more spot machine? */
+export function spotOffered(weather: Weather, zone: string, instanceType: string, atMs: number): boolean {
+  const { shortage } = weather;
+  return spotAvailable(weather, zone, instanceType, atMs) && (shortage?.zone !== zone || atMs >= shortage.untilMs);
+}
+
+/** Does spot capacity stay? Now and then a zone has none for one to three hours; in a drought none has any. */
 export function spotAvailable(weather: Weather, zone: string, instanceType: string, atMs: number): boolean {
   if (weather.droughtFromMs !== null && atMs >= weather.droughtFromMs) return false;
   if (TYPES[instanceType]?.spotShare[zone] === undefined) return false;
