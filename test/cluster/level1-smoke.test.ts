@@ -26,9 +26,10 @@ describe.skipIf(why !== null)(`a level-1 cluster${why === null ? '' : ` (skipped
     await until(() => trainings.running().length >= JOBS / 2, 120_000, tails);
     let given = 0;
     while (given < NOTICES && trainings.ended.size < JOBS) {
-      const busy = Map.groupBy(trainings.running(), ({ node }) => node);
-      const [name] = [...busy].toSorted((a, b) => b[1].length - a[1].length)[0] ?? [];
-      const node = world.nodes.find((each) => each.name === name && each.capacityType === 'spot');
+      // The busiest spot node: what is on demand is not taken back.
+      const busy = Map.groupBy(trainings.running(), ({ node: name }) => name);
+      const load = ({ name }: { readonly name: string }): number => busy.get(name)?.length ?? 0;
+      const [node] = world.nodes.filter((each) => each.capacityType === 'spot' && load(each) > 0).toSorted((a, b) => load(b) - load(a));
       if (node === undefined) {
         await new Promise((resolve) => setTimeout(resolve, 500));
         continue;
