@@ -9,10 +9,10 @@
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { lightStart } from './light-start.ts';
 
 const ENTRY = 'src/cli.ts';
-const START = `import { enableCompileCache } from 'node:module';
-enableCompileCache?.();
+const START = `process.getBuiltinModule('node:module').enableCompileCache();
 await import('./main.js');
 `;
 
@@ -32,7 +32,8 @@ if (existsSync(ENTRY)) {
     legalComments: 'none',
     // oclif would use it to run other people's TypeScript plugins.
     external: ['typescript'],
-    banner: { js: "import { createRequire as nerveCreateRequire } from 'node:module'; const require = nerveCreateRequire(import.meta.url);" },
+    plugins: [lightStart],
+    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     logLevel: 'warning',
   });
   await writeFile('dist/cli.js', START);

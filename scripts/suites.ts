@@ -29,7 +29,7 @@ export async function runPython(): Promise<Result> {
   try {
     // Warnings count as errors where the versions are pinned; a newcomer's Python may be newer than this project.
     const [command, ...options] = python.is === 'there' ? [python.path, '-W', 'error'] : ['python3'];
-    const ran = await run(command, [...options, '-m', 'unittest', 'discover', '-v', '-s', 'python/tests'], {
+    const ran = await run('nice', [command, ...options, '-m', 'unittest', 'discover', '-v', '-s', 'python/tests'], {
       env: { PYTHONPATH: 'python', ...(s3 === null ? {} : { ...s3.env, NERVE_TEST_S3_URI: `s3://${s3.bucket}` }) },
     });
     const result = unittestResult(ran.output, ran.code);

@@ -1,10 +1,10 @@
 // `npm test`: unit, integration, contract and simulation tests, and the Python ones. With arguments (`npm test -- test/engine`)
-// they go to vitest and Python is left out.
+// they go to vitest and Python is left out. Python runs beside, at low priority: most of the time the integration tests, one at a time,
+// leave a core idle.
 
 import { conclude } from './outcome.ts';
 import { sum } from './results.ts';
 import { runPython, runVitest } from './suites.ts';
 
 const filters = process.argv.slice(2);
-const vitest = await runVitest(filters);
-conclude(filters.length > 0 ? vitest : sum([vitest, await runPython()]));
+conclude(filters.length > 0 ? await runVitest(filters) : sum(await Promise.all([runVitest(), runPython()])));

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { Args } from '@oclif/core';
 import { NerveCommand } from '../terminal/command.ts';
 import { clusterFlags, jobFlags } from '../terminal/submit-flags.ts';
@@ -39,6 +38,7 @@ export default class Submit extends NerveCommand {
 }
 
 async function question(text: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return await terminal.question(text);

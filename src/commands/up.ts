@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { Flags } from '@oclif/core';
 import { type ErrorKind, NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
@@ -60,6 +59,7 @@ export default class Up extends NerveCommand {
     const { upPid, where } = await import('../wire.ts');
     const { paths } = where();
     const command = [...process.execArgv, process.argv[1] ?? '', 'up', '--json', '--speed', String(flags.speed), '--seed', flags.seed];
+    const { spawn } = await import('node:child_process');
     const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     let complained = '';
