@@ -73,6 +73,9 @@ export function place(context: Context): readonly Decision[] {
   const may = permits(state, settings, nowMs);
   if (!may.wait && !may.startSpot) return [onDemand(at)];
   if (isUnknown(state)) return [profile(at)];
+  const drilled = state.moveRequestedAtMs !== null && state.attempts.at(-1)?.stopRequested?.request === 'move';
+  const others = drilled && state.lastZone !== null ? elsewhere(context, state.lastZone, view) : [];
+  if (others.length > 0) return [launch(at, others, 'drill')];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
   const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
@@ -96,6 +99,15 @@ export function place(context: Context): readonly Decision[] {
     case 'spot':
       return [launch(at, proposal.ranked, startReason(state))];
   }
+}
+
+/** What may be taken now outside this zone: spot, and where there is none, on demand. */
+export function elsewhere(context: Context, zone: string, view?: Outlook): readonly Priced[] {
+  const { state, nowMs, settings } = context;
+  const away = (places: readonly Priced[]): readonly Priced[] =>
+    places.filter(({ offering }) => offering.zone !== zone && mayStartIn(offering.zone, state, settings, nowMs));
+  const spot = away(spotCandidates(context, view));
+  return spot.length > 0 ? spot : away(onDemandOnOffer(context, view));
 }
 
 /** How long it takes is to be learned by running it. */
