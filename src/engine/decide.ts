@@ -107,7 +107,7 @@ function mayDrill(context: Context, attempt: AttemptState, { progress }: Observe
   const { state, nowMs, settings } = context;
   if (state.moveRequestedAtMs === null || nowMs - state.moveRequestedAtMs > settings.noticeMs || openAttempts(state).length > 1) return false;
   const onTime = nowMs + settings.noticeMs + startOverheadMs(state, settings) < latestStartMs(state, settings, progress);
-  return onTime && elsewhere(context, attempt.zone).length > 0;
+  return onTime && elsewhere(context, attempt.zone, permits(state, settings, nowMs, progress)).length > 0;
 }
 
 /** It has just said how long it takes, on its first attempt: the one moment at which a job that runs is asked whether it should rather wait. */

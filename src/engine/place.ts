@@ -71,11 +71,11 @@ export function place(context: Context): readonly Decision[] {
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
   const may = permits(state, settings, nowMs);
+  const drilled = state.moveRequestedAtMs !== null && state.attempts.at(-1)?.stopRequested?.request === 'move';
+  const others = drilled && state.lastZone !== null ? elsewhere(context, state.lastZone, may, view) : [];
+  if (others.length > 0) return [launch(at, others, 'drill')];
   if (!may.wait && !may.startSpot) return [onDemand(at)];
   if (isUnknown(state)) return [profile(at)];
-  const drilled = state.moveRequestedAtMs !== null && state.attempts.at(-1)?.stopRequested?.request === 'move';
-  const others = drilled && state.lastZone !== null ? elsewhere(context, state.lastZone, view) : [];
-  if (others.length > 0) return [launch(at, others, 'drill')];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
   const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
@@ -101,12 +101,12 @@ export function place(context: Context): readonly Decision[] {
   }
 }
 
-/** What may be taken now outside this zone: spot, and where there is none, on demand. */
-export function elsewhere(context: Context, zone: string, view?: Outlook): readonly Priced[] {
+/** What may be taken now outside this zone: spot while that is safe, and where there is none, on demand. */
+export function elsewhere(context: Context, zone: string, may: Permits, view?: Outlook): readonly Priced[] {
   const { state, nowMs, settings } = context;
   const away = (places: readonly Priced[]): readonly Priced[] =>
     places.filter(({ offering }) => offering.zone !== zone && mayStartIn(offering.zone, state, settings, nowMs));
-  const spot = away(spotCandidates(context, view));
+  const spot = may.startSpot ? away(spotCandidates(context, view)) : [];
   return spot.length > 0 ? spot : away(onDemandOnOffer(context, view));
 }
 

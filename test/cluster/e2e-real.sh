@@ -11,8 +11,8 @@ export TB_CT=spot
 tool() { node --input-type=module -e "import { $1 } from './scripts/tools.ts'; const t = await $1({ make: false }); if (t.is !== 'there') { console.error(t.why); process.exit(1); } console.log(t.path);"; }
 VERSITY=$(tool s3Program) || exit 2
 SITE=$("$(tool testPython)" -c 'import boto3, os; print(os.path.dirname(os.path.dirname(boto3.__file__)))') || exit 2
-TRAINER=train_stdlib.py STEPS=3000
-[ -d "$SITE/torch" ] && TRAINER=train_pytorch.py STEPS=1800
+TRAINER=train_stdlib.py STEPS=1500
+[ -d "$SITE/torch" ] && TRAINER=train_pytorch.py STEPS=400
 A=${TB_NODE_PREFIX}-a B=${TB_NODE_PREFIX}-b C=${TB_NODE_PREFIX}-c OWN=${TB_NODE_PREFIX}-a4
 S3=http://$TB_NET.1:9876
 
@@ -61,7 +61,7 @@ spec:
       annotations: { nerve.io/deadline: "$due", nerve.io/expected-duration: 3m, nerve.io/optimize: cost, nerve.io/checkpoint-uri: "s3://checkpoints/nightly" }
     spec:
 Y
-    spec train_stdlib.py 3000 | indent 6
+    spec train_stdlib.py 1500 | indent 6
   } | k create -f - >/dev/null
 }
 json() { node -p "JSON.parse(require('fs').readFileSync('$2', 'utf8')).$1"; }
@@ -75,7 +75,7 @@ cordoned() { [ "$(k get node "$1" -o 'jsonpath={.spec.unschedulable} {.metadata.
 final_hash() { k logs "$1" -c train | sed -n 's/^final weights sha256 //p'; }
 resumed_step() { k logs "$1" -c train | sed -n 's/^resumed at step \([0-9]*\) .*/\1/p'; }
 # sealed_step PREFIX: the step of the final seal, from S3
-sealed_step() { python3 - "$WORK/s3/checkpoints/$1/seal" <<'P'
+sealed_step() { python3 - "$WORK/seals/checkpoints/$1/seal" <<'P'
 import json, pathlib, sys
 seals = [json.loads(p.read_text()) for p in sorted(pathlib.Path(sys.argv[1]).glob("*.json"))]
 print([s["step"] for s in seals if s["type"] == "checkpoint" and s["final"]][0])
@@ -91,9 +91,9 @@ agent_said() {
 
 start_bed python
 k label node "$OWN" karpenter.sh/capacity-type=on-demand --overwrite >/dev/null
-mkdir -p "$WORK/s3/checkpoints" "$WORK/s3meta"
+mkdir -p "$WORK/seals/checkpoints" "$WORK/meta"
 KEY=$(openssl rand -hex 10) SECRET=$(openssl rand -hex 20)
-env ROOT_ACCESS_KEY="$KEY" ROOT_SECRET_KEY="$SECRET" "$VERSITY" --port "$TB_NET.1:9876" --region eu-west-3 --quiet posix --sidecar "$WORK/s3meta" "$WORK/s3" >"$WORK/s3.log" 2>&1 & CHILDREN+=($!)
+env ROOT_ACCESS_KEY="$KEY" ROOT_SECRET_KEY="$SECRET" "$VERSITY" --port "$TB_NET.1:9876" --region eu-west-3 --quiet posix --sidecar "$WORK/meta" "$WORK/seals" >"$WORK/s3.log" 2>&1 & CHILDREN+=($!)
 export AWS_ENDPOINT_URL=$S3 AWS_ACCESS_KEY_ID=$KEY AWS_SECRET_ACCESS_KEY=$SECRET AWS_REGION=eu-west-3
 k create secret generic s3 --from-literal=AWS_ENDPOINT_URL="$S3" --from-literal=AWS_ACCESS_KEY_ID="$KEY" --from-literal=AWS_SECRET_ACCESS_KEY="$SECRET" --from-literal=AWS_REGION=eu-west-3 >/dev/null
 cat >"$WORK/prices.yaml" <<Y
@@ -104,12 +104,12 @@ prices:
   - { instanceType: p5.48xlarge, onDemandUsdPerHour: 4, spotUsdPerHour: { eu-west-3a: 1.0, eu-west-3b: 1.2, eu-west-3c: 1.4 } }
 Y
 plain reference $TRAINER $STEPS
-plain reference-of-theirs train_stdlib.py 3000
+plain reference-of-theirs train_stdlib.py 1500
 check "helm installs the chart" install --set-file "prices=$WORK/prices.yaml"
 check "worker, webhook, agent and Redis run as its pods" installed
 check "the worker beats" until_true 60 beating
-check "the uninterrupted runs end" until_true 240 succeeded reference
-check "(and the Job's)" until_true 240 succeeded reference-of-theirs
+check "the uninterrupted runs end" until_true 420 succeeded reference
+check "(and the Job's)" until_true 420 succeeded reference-of-theirs
 note "$TRAINER, $STEPS steps: $(final_hash reference)"
 
 (k get pods -w --output-watch-events -o 'custom-columns=E:.type,NAME:.object.metadata.name,JOB:.object.metadata.labels.job-name,DEL:.object.metadata.deletionTimestamp,NODE:.object.spec.nodeName' 2>/dev/null |
@@ -143,17 +143,17 @@ check "the replacement is in zone b or c" grep -qE "^($B|$C)$" <<<"$(k get pod "
 check "and the Job's" grep -qE "^($B|$C)$" <<<"$(k get pod "$THEIR_SECOND" -o 'jsonpath={.spec.nodeName}')"
 check "it resumes at the step that was sealed in S3" [ "$(resumed_step "$SECOND")" = "$(sealed_step train)" ]
 check "and the Job's" [ "$(resumed_step "$THEIR_SECOND")" = "$(sealed_step nightly)" ]
-note "resumed at step $(resumed_step "$SECOND") of $STEPS, and at $(resumed_step "$THEIR_SECOND") of 3000"
+note "resumed at step $(resumed_step "$SECOND") of $STEPS, and at $(resumed_step "$THEIR_SECOND") of 1500"
 check "nerve checkpoints lists the log" sh -c "node src/cli.ts checkpoints s3://checkpoints/train | grep -q final"
-check "the job ends" until_true 240 succeeded "$SECOND"
+check "the job ends" until_true 420 succeeded "$SECOND"
 check "with the weights of the uninterrupted run" [ "$(final_hash "$SECOND")" = "$(final_hash reference)" ]
-check "the Job ends" until_true 240 succeeded "$THEIR_SECOND"
+check "the Job ends" until_true 420 succeeded "$THEIR_SECOND"
 check "with the weights of its own" [ "$(final_hash "$THEIR_SECOND")" = "$(final_hash reference-of-theirs)" ]
 check "and Kubernetes calls it complete" until_true 30 k wait job/nightly --for=condition=Complete --timeout=1s
 
 # No cloud asks for anything here: its user wants to see a move.
 drilled() { nerve drill "$JOB" --move --target cluster --json >"$WORK/drill.json" 2>"$WORK/drill.err" || { cat "$WORK/drill.json" "$WORK/drill.err"; return 1; }; }
-check "nerve submit takes another job" submitted drill train_stdlib.py 4000
+check "nerve submit takes another job" submitted drill train_stdlib.py 2000
 FIRST=$(of_job metadata.name)
 check "it trains" until_true 90 trains "$FIRST"
 sleep 5
@@ -163,6 +163,6 @@ second
 check "its checkpoint took less than a notice" below "$(json checkpointMs "$WORK/drill.json")" 120000
 check "its node is in the zone that the report names" [ "$(k get node "$(k get pod "$SECOND" -o 'jsonpath={.spec.nodeName}')" -o 'jsonpath={.metadata.labels.topology\.kubernetes\.io/zone}')" = "$(json toZone "$WORK/drill.json")" ]
 check "no node was cordoned for it" [ "$(k get nodes -o 'jsonpath={.items[?(@.spec.unschedulable==true)].metadata.name}')" = "$A" ]
-check "and the job goes on to its end" until_true 240 succeeded "$SECOND"
+check "and the job goes on to its end" until_true 420 succeeded "$SECOND"
 nerve explain "$JOB" --target cluster >"$WORK/explain" 2>&1; indent 8 <"$WORK/explain"
 [ "$FAILED" = 0 ]

@@ -48,6 +48,13 @@ describe('a job whose user asks for a move', () => {
     expect(launch?.do === 'launch' && launch.ranked).toMatchObject([{ zone: 'euw3-az1', capacityType: 'on-demand' }]);
   });
 
+  it('never takes spot for it where that is not safe for the deadline', () => {
+    const tight = spec({ deadlineMs: NOW + 3 * HOUR + 12 * MINUTE });
+    expect(only(record([...running, asked], tight), market({ onDemandAvailable: false }))).not.toMatchObject(stopsForDrill);
+    const [, launch] = only(record([...running, asked, stopped, sealed], tight), market());
+    expect(launch?.do === 'launch' && new Set(launch.ranked.map((p) => p.capacityType))).toEqual(new Set(['on-demand']));
+  });
+
   it('moves once for one ask', () => {
     const moved = [...running, asked, stopped, sealed, launched(2, 'euw3-az3'), ended(1)];
     expect(fold(record(moved)).moveRequestedAtMs).toBe(null);
