@@ -199,7 +199,7 @@ export interface HostedAttempt {
   readonly attempt: number;
   readonly hook: HookTarget | null;
   readonly stopRequest: StopRequest | null;
-  /** What `nerve drill` wrote: `<nonce>` or `<nonce>,move`; absent: nothing. */
+  /** What `nerve drill` wrote, a nonce; absent: nothing. */
   readonly drill?: string | null;
   /** Nonce of the newest drill that was answered. */
   readonly drilled?: string | null;

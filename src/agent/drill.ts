@@ -20,8 +20,8 @@ export async function drill(hooks: Hooks, target: HookTarget | null, nonce: stri
   }
 }
 
-/** The nonce of a drill that nobody has answered; null: there is none. `asked` is `<nonce>` or `<nonce>,move`. */
+/** The nonce of a drill that nobody has answered; null: there is none. */
 export function unanswered(asked: string | null, answered: string | null): string | null {
-  const nonce = asked?.split(',')[0] ?? '';
+  const nonce = asked ?? '';
   return nonce === '' || nonce === answered ? null : nonce;
 }

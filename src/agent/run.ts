@@ -34,11 +34,13 @@ interface Memory {
   /** What was last written about an attempt, as JSON. */
   readonly written: Map<string, string>;
   progressAtRealMs: number;
+  /** The node bears no cordon of ours, so it need not be read at each round. */
+  unmarked: boolean;
 }
 
 /** Runs until `signal` aborts. No error of a port ends it. */
 export async function runAgent(ports: AgentPorts, options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const memory: Memory = { asked: new Set(), rebalanced: new Set(), drills: new Set(), written: new Map(), progressAtRealMs: 0 };
+  const memory: Memory = { asked: new Set(), rebalanced: new Set(), drills: new Set(), written: new Map(), progressAtRealMs: 0, unmarked: false };
   while (!signal.aborted) {
     await tick(ports, options, memory).catch((error: unknown) => ports.log.warn({ error: text(error) }, 'a round of the agent failed; trying again'));
     await ports.clock.sleep(options.pollRealMs, signal);
@@ -56,9 +58,10 @@ async function tick(ports: AgentPorts, options: AgentOptions, memory: Memory): P
   const alive = hosted.filter((a) => !a.ended);
   if (notice !== null) {
     for (const attempt of alive) ask(ports, memory, attempt, 'interruption', notice.endsAtRealMs);
+    memory.unmarked = false;
     await markNotice(ports, noticeFrom(notice, clock));
   } else {
-    await undoCordon(ports, options);
+    if (!memory.unmarked) memory.unmarked = await undoCordon(ports, options);
   }
   for (const attempt of alive) {
     const request = attempt.stopRequest;
@@ -124,14 +127,15 @@ async function onRebalance({ host, hooks, clock, log }: AgentPorts, memory: Memo
   }
 }
 
-/** A cordon of ours on a node that was not taken back after all. */
-async function undoCordon({ host, clock, log }: AgentPorts, options: AgentOptions): Promise<void> {
+/** A cordon of ours on a node that was not taken back after all. True: there is none. */
+async function undoCordon({ host, clock, log }: AgentPorts, options: AgentOptions): Promise<boolean> {
   const marks = await host.marks();
-  if (marks.cordonedBy !== 'nerve' || marks.interruption === null) return;
-  if (clock.nowMs() < marks.interruption.endsAtMs + options.uncordonAfterMs) return;
+  if (marks.cordonedBy !== 'nerve' || marks.interruption === null) return true;
+  if (clock.nowMs() < marks.interruption.endsAtMs + options.uncordonAfterMs) return false;
   log.info({}, 'the node is still there; its cordon is undone');
   await host.uncordon();
   await host.annotateNode({ interruption: null });
+  return true;
 }
 
 async function writeProgress({ hooks, host, clock, log }: AgentPorts, memory: Memory, attempt: HostedAttempt): Promise<void> {

@@ -50,7 +50,7 @@ export function inCluster(env: Environment): InCluster {
     attemptKeyFile: env['NERVE_ATTEMPT_KEY_FILE'] ?? null,
     region: env['NERVE_REGION'] ?? 'unknown',
     sweepSeconds: seconds('NERVE_SWEEP_SECONDS', 30),
-    agentPollSeconds: seconds('NERVE_AGENT_POLL_SECONDS', 5),
+    agentPollSeconds: seconds('NERVE_AGENT_POLL_SECONDS', 2),
     progressSeconds: seconds('NERVE_PROGRESS_SECONDS', 30),
     noticeSeconds: seconds('NERVE_NOTICE_SECONDS', 120),
     redisGraceSeconds: seconds('NERVE_REDIS_GRACE_SECONDS', 600),

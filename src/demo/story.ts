@@ -71,6 +71,7 @@ function sentence(before: readonly JobEvent[], event: JobEvent, format: StoryFor
     case 'paused':
     case 'unpaused':
     case 'release-requested':
+    case 'move-requested':
     case 'cancel-requested':
     case 'stop-requested':
       return null;

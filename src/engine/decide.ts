@@ -8,7 +8,7 @@
 import type { Decision } from './decision.ts';
 import { fold, openAttempts } from './fold.ts';
 import { objectiveUsdPerHour } from './objective.ts';
-import { type Context, heldUnchanged, isUnknown, onDemandOnOffer, place, proposedLeave, spotCandidates, waitingPays } from './place.ts';
+import { type Context, heldUnchanged, elsewhere, isUnknown, onDemandOnOffer, place, proposedLeave, spotCandidates, waitingPays } from './place.ts';
 import { placementPolicy } from './policy.ts';
 import type { Policy, RunningAt } from './policy/proposal.ts';
 import { permits } from './policy/safety.ts';
@@ -86,6 +86,7 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
+  if (mayDrill(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'drill')];
   const at = runningAt(context, attempt);
   const may = permits(state, settings, nowMs, seen.progress, at.overheadLeftMs);
   if (attempt.capacityType === 'spot' && !may.staySpot && onDemandOnOffer(context).length > 0) {
@@ -99,6 +100,14 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (context.market.availability === undefined && cheaperElsewhere(context, attempt, seen))
     return [stop(context, attempt.attempt, 'move', 'cheaper-elsewhere')];
   return [keep(context, attempt.attempt, 'running')];
+}
+
+/** Its user asked for a move, there is somewhere to go, and the time for it. An ask that could not be met is not met an hour later. */
+function mayDrill(context: Context, attempt: AttemptState, { progress }: ObservedAttempt): boolean {
+  const { state, nowMs, settings } = context;
+  if (state.moveRequestedAtMs === null || nowMs - state.moveRequestedAtMs > settings.noticeMs || openAttempts(state).length > 1) return false;
+  const onTime = nowMs + settings.noticeMs + startOverheadMs(state, settings) < latestStartMs(state, settings, progress);
+  return onTime && elsewhere(context, attempt.zone, permits(state, settings, nowMs, progress)).length > 0;
 }
 
 /** It has just said how long it takes, on its first attempt: the one moment at which a job that runs is asked whether it should rather wait. */

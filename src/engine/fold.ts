@@ -1,6 +1,7 @@
 // Folds a record into the state of its job, and checks the legal order of events (record.ts, top). Folding is
 // total over legal records; an illegal one throws, because every decision after it would be built on sand.
 
+import { costUsd } from './energy.ts';
 import { NerveError } from './errors.ts';
 import type { JobEvent, JobRecord } from './record.ts';
 import type { AttemptState, JobPhase, JobState } from './state.ts';
@@ -45,6 +46,7 @@ function opened(first: Of<'submitted'>, version: number): Draft {
     pausedByUser: false,
     releaseRequested: false,
     cancelRequested: false,
+    moveRequestedAtMs: null,
     failures: 0,
     plan: null,
     moves: [],
@@ -52,6 +54,7 @@ function opened(first: Of<'submitted'>, version: number): Draft {
     lastProgress: null,
     lastCheckpoint: null,
     measuredStartOverheadMs: null,
+    costUsd: 0,
     finished: null,
   };
 }
@@ -81,6 +84,9 @@ function apply(draft: Draft, event: JobEvent): void {
       return;
     case 'cancel-requested':
       draft.cancelRequested = true;
+      return;
+    case 'move-requested':
+      draft.moveRequestedAtMs = event.atMs;
       return;
     case 'launched':
       launch(draft, event);
@@ -115,6 +121,7 @@ function apply(draft: Draft, event: JobEvent): void {
 function launch(draft: Draft, event: Of<'launched'>): void {
   draft.plan = event.plan;
   draft.releaseRequested = false;
+  draft.moveRequestedAtMs = null;
   if (draft.lastZone !== null && draft.lastZone !== event.zone) draft.moves.push({ atMs: event.atMs, zone: event.zone });
   draft.lastZone = event.zone;
   draft.attempts.push({
@@ -155,6 +162,7 @@ function resume(draft: Draft, event: Of<'resumed'>): void {
 function end(draft: Draft, event: Of<'ended'>): void {
   const { atMs, cause, reason, lostWorkMs, exitCode, logTail } = event;
   patch(draft, event.attempt, { ended: { atMs, cause, reason, lostWorkMs, exitCode, logTail } });
+  draft.costUsd += costUsd(event.usage);
   if (cause === 'failed') draft.failures += 1;
   if (event.progress !== null) draft.lastProgress = event.progress;
   // An attempt that was never placed was no start: its zone was not moved to.

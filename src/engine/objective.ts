@@ -100,12 +100,15 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
     .filter((o) => o.available)
     .map(priced)
     .sort(byObjective);
+  // What is not there now, and of which no hours are known, is no window to wait for: its price says nothing of when it comes back.
+  const timed = new Set(market.spotHistory.map((h) => `${h.zone} ${h.instanceType}`));
+  const promises = (o: Offering): boolean => o.available || spotNow.length === 0 || timed.has(`${o.zone} ${o.instanceType}`);
   // Forecast only when a window is asked for: most looks at a running job ask for none.
   let made: readonly Column[] | null = null;
   const columns = (): readonly Column[] => {
     if (made === null) {
       const carbon = forecastOf(market.carbon.history, nowMs, market.carbon.gramsPerKwh, market.models?.carbon);
-      made = spot.map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
+      made = spot.filter(promises).map((o) => column(market, nowMs, o, carbon, ceiling.get(o.instanceType) ?? Infinity));
     }
     return made;
   };

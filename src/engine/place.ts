@@ -71,6 +71,9 @@ export function place(context: Context): readonly Decision[] {
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
   const may = permits(state, settings, nowMs);
+  const drilled = state.moveRequestedAtMs !== null && state.attempts.at(-1)?.stopRequested?.request === 'move';
+  const others = drilled && state.lastZone !== null ? elsewhere(context, state.lastZone, may, view) : [];
+  if (others.length > 0) return [launch(at, others, 'drill')];
   if (!may.wait && !may.startSpot) return [onDemand(at)];
   if (isUnknown(state)) return [profile(at)];
   if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
@@ -96,6 +99,15 @@ export function place(context: Context): readonly Decision[] {
     case 'spot':
       return [launch(at, proposal.ranked, startReason(state))];
   }
+}
+
+/** What may be taken now outside this zone: spot while that is safe, and where there is none, on demand. */
+export function elsewhere(context: Context, zone: string, may: Permits, view?: Outlook): readonly Priced[] {
+  const { state, nowMs, settings } = context;
+  const away = (places: readonly Priced[]): readonly Priced[] =>
+    places.filter(({ offering }) => offering.zone !== zone && mayStartIn(offering.zone, state, settings, nowMs));
+  const spot = may.startSpot ? away(spotCandidates(context, view)) : [];
+  return spot.length > 0 ? spot : away(onDemandOnOffer(context, view));
 }
 
 /** How long it takes is to be learned by running it. */

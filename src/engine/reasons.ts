@@ -21,6 +21,7 @@ export type Reason =
   | 'node-vanished'
   | 'placement-failed' // asked for, never scheduled: the market lied
   | 'cheaper-elsewhere' // a voluntary move that pays
+  | 'drill' // its user wanted to see a move
   | 'superseded' // an attempt that the record does not know of, or that a newer one replaced
   // going on
   | 'running'

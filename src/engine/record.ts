@@ -2,7 +2,7 @@
 // (fold.ts) and never stored beside it.
 //
 // The legal order, in prose. A record opens with exactly one `submitted`. While the job lives, `planned`,
-// `amended`, `paused`, `unpaused`, `release-requested` and `cancel-requested` may come at any time. Attempts are
+// `amended`, `paused`, `unpaused`, `release-requested`, `move-requested` and `cancel-requested` may come at any time. Attempts are
 // numbered 1, 2, 3 ... without gaps, and each goes
 //
 //     launched -> [placed] -> [resumed ...] -> [noticed] -> [stop-requested] -> [checkpointed ...] -> ended
@@ -92,6 +92,8 @@ export type JobEvent =
   | { readonly type: 'unpaused'; readonly atMs: number }
   | { readonly type: 'release-requested'; readonly atMs: number }
   | { readonly type: 'cancel-requested'; readonly atMs: number }
+  /** `nerve drill --move`: on to another zone, as if the cloud had asked for this machine. */
+  | { readonly type: 'move-requested'; readonly atMs: number }
   | {
       readonly type: 'launched';
       readonly atMs: number;

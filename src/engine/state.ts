@@ -44,6 +44,8 @@ export interface JobState {
   readonly pausedByUser: boolean;
   readonly releaseRequested: boolean;
   readonly cancelRequested: boolean;
+  /** When its user asked for another zone; null once it was started since. */
+  readonly moveRequestedAtMs: number | null;
   /** The job's own failures so far. */
   readonly failures: number;
   /** Newest plan (held or launched). */
@@ -55,5 +57,7 @@ export interface JobState {
   readonly lastCheckpoint: CheckpointInfo | null;
   /** Median of launch -> resumed as measured for this job; null until the first. */
   readonly measuredStartOverheadMs: number | null;
+  /** Of the attempts that have ended. */
+  readonly costUsd: number;
   readonly finished: { readonly atMs: number; readonly result: FinishResult; readonly late: boolean; readonly reason: Reason } | null;
 }

@@ -198,6 +198,8 @@ export class World {
       pausedByUser: false,
       releaseRequested: false,
       cancelRequested: false,
+      moveRequestedAtMs: null,
+      costUsd: 0,
       failures: 0,
       plan: null,
       moves: this.moves,

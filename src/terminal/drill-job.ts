@@ -8,12 +8,10 @@ import type { Pod } from '../engine/pod/types.ts';
 import type { DrillResult } from '../ports.ts';
 import type { TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
+import { type MoveReport, NOTICE_MS, notRunning } from './drill-move.ts';
 import { size } from './seals.ts';
 import { span } from './when.ts';
 import { withTarget } from './with-target.ts';
-
-/** How long the cloud gives. */
-const NOTICE_MS = 120_000;
 
 export interface DrillReport {
   readonly target: 'local' | 'cluster';
@@ -77,6 +75,15 @@ export async function drillJob(flags: TargetFlags, job: string, timeoutMs: numbe
   });
 }
 
+/** The same, and the job goes on in another zone. */
+export async function drillMove(flags: TargetFlags, job: string, timeoutMs: number): Promise<MoveReport & { readonly label: string }> {
+  const { moveHere, movePod } = await import('./drill-move.ts');
+  return withTarget(flags, {
+    local: async (session) => ({ ...(await moveHere(session, job, timeoutMs)), label: session.label }),
+    cluster: async (session) => ({ ...(await movePod(session, job, timeoutMs)), label: session.label }),
+  });
+}
+
 async function drillPod({ cluster }: ClusterSession, wanted: string, nonce: string, timeoutMs: number): Promise<DrillReport> {
   const { findJob } = await import('./find-pods.ts');
   const { job, selector } = await findJob(cluster, wanted);
@@ -123,9 +130,3 @@ function resumeOn({ metadata, status }: Pod): number | null {
     return null;
   }
 }
-
-const notRunning = (jobId: string): NerveError =>
-  new NerveError('refused', `Job ${jobId} does not run now, so there is nothing to drill.`, {
-    hint: `"nerve release ${jobId}" starts a held job.`,
-    fields: { jobId },
-  });

@@ -49,7 +49,6 @@ describe('a drill', () => {
 
   test.each([
     ['n1', null, 'n1'],
-    ['n1,move', null, 'n1'],
     ['n2', 'n1', 'n2'],
     ['n1', 'n1', null],
     [null, 'n1', null],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/engine/decide.ts';
 import type { JobEvent, JobRecord } from '../../src/engine/record.ts';
-import type { MarketView, ObservedAttempt } from '../../src/engine/snapshot.ts';
+import type { MarketView, ObservedAttempt, Offering } from '../../src/engine/snapshot.ts';
 import { ended, HOUR, launched, market, MINUTE, noticed, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
 
 const only = (rec: JobRecord, view: MarketView, attempts: readonly ObservedAttempt[] = [], nowMs = NOW) =>
@@ -39,6 +39,8 @@ describe('a held job', () => {
   });
 });
 
+const cheapButGone = (o: Offering): Offering => (o.zone === 'euw3-az2' && o.capacityType === 'spot' ? { ...o, priceUsdPerHour: 0.1 } : o);
+
 describe('a running job', () => {
   const running = [launched(1), { type: 'resumed', atMs: NOW, attempt: 1, step: 0, epoch: 1, checkpointId: null } as const];
 
@@ -53,6 +55,12 @@ describe('a running job', () => {
       { do: 'launch', attempt: 2, reason: 'interruption-notice', handover: { previousAttempt: 1, waitSealedUntilMs: NOW + 2 * MINUTE } },
     ]);
     expect(decisions[1]?.do === 'launch' && decisions[1].ranked[0]?.zone).toBe('euw3-az3');
+  });
+
+  it('is replaced at once in a dearer zone where only a price list is known, not held for its own to come back', () => {
+    const list = { ...market({ spot: { 'euw3-az1': 0.2, 'euw3-az2': null, 'euw3-az3': 0.3 } }), spotHistory: [] };
+    const [, decision] = only(record([...running, noticed(1)]), { ...list, offerings: list.offerings.map(cheapButGone) }, [seen(1)]);
+    expect(decision?.do === 'launch' && decision.ranked.map((p) => p.zone)).toEqual(['euw3-az1', 'euw3-az3']);
   });
 
   it('is removed once its final seal is known', () => {

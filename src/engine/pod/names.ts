@@ -22,9 +22,9 @@ export const POD = {
   capacityFallback: 'nerve.io/capacity-fallback',
   /** The container that trains, where it is not the first one. */
   container: 'nerve.io/container',
-  /** `cancel` | `pause` | `resume` | `release`, or `deadline=<RFC 3339>`, with `#<nonce>` behind it: the worker takes each once. */
+  /** `cancel` | `pause` | `resume` | `release` | `move`, or `deadline=<RFC 3339>`, with `#<nonce>` behind it: the worker takes each once. */
   request: 'nerve.io/request',
-  /** A nonce: the agent takes it as a notice for this pod alone. `<nonce>` or `<nonce>,move`. */
+  /** A nonce: the agent takes it as a notice for this pod alone. */
   drill: 'nerve.io/drill',
   // written by the webhook
   webhook: 'nerve.io/webhook',

@@ -14,6 +14,8 @@ export function requestEvent(text: string, state: JobState, atMs: number): JobEv
       return state.pausedByUser ? null : { type: 'paused', atMs };
     case 'resume':
       return state.pausedByUser ? { type: 'unpaused', atMs } : null;
+    case 'move':
+      return { type: 'move-requested', atMs };
     case 'release':
       return state.releaseRequested ? null : { type: 'release-requested', atMs };
     default: {

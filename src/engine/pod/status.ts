@@ -15,12 +15,13 @@ export function statusAnnotations(state: JobState): Readonly<Record<string, stri
     [POD.reason]: reason,
     [POD.plan]: state.plan === null ? null : planText(state.plan),
     [POD.moves]: String(state.moves.length),
+    [POD.costUsd]: state.attempts.some((attempt) => attempt.ended !== null) ? String(rounded(state.costUsd)) : null,
   };
 }
 
 function planText(plan: Plan): string {
   const { zone, instanceType, capacityType, expectedCostUsd, expectedCarbonGrams, costNowUsd } = plan;
-  const round = (value: number | null): number | null => (value === null ? null : Number(value.toPrecision(4)));
+  const round = (value: number | null): number | null => (value === null ? null : rounded(value));
   return JSON.stringify({
     start: minute(plan.startMs),
     latestStart: minute(plan.latestStartMs),
@@ -32,5 +33,7 @@ function planText(plan: Plan): string {
     costNowUsd: round(costNowUsd),
   });
 }
+
+const rounded = (value: number): number => Number(value.toPrecision(4));
 
 const minute = (atMs: number): string => rfc3339(Math.floor(atMs / MINUTE_MS) * MINUTE_MS);
