@@ -113,6 +113,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
       return foreign ? null : requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs));
     });
     if (foreign) {
+      ports.metrics?.refused('foreign-request');
       log.warn(
         { jobId, namespace: pod.metadata.namespace, pod: pod.metadata.name },
         'a pod of another namespace bears the label of this job: ignored',
