@@ -9,6 +9,7 @@ import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
 import { type InCluster, inCluster } from './config/in-cluster.ts';
 import { environment } from './config/load.ts';
+import { logLevel } from './config/log-level.ts';
 import { engineSettings } from './config/timing.ts';
 import type { Config } from './config/schema.ts';
 import { NerveError } from './engine/errors.ts';
@@ -39,7 +40,7 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
   if (here.attemptKeyFile === null) throw new NerveError('usage', 'NERVE_ATTEMPT_KEY_FILE is not set.', { hint: 'The chart sets it.' });
   const secret = readFileSync(here.attemptKeyFile);
   const clock = wallClock();
-  const log = createLog('worker');
+  const log = createLog('worker', logLevel(environment()));
   const [{ openQueue }, { followCluster }, { kubernetesCluster }, { kubernetesMarket }, { kubernetesArrivals }, { runWorker }, { createAdoption }] =
     await Promise.all([
       import('./queue/open.ts'),
@@ -132,7 +133,7 @@ export interface AgentOf {
 export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortSignal): Promise<void> {
   const here = inCluster(environment());
   const clock = wallClock();
-  const log = createLog('agent');
+  const log = createLog('agent', logLevel(environment()));
   const [{ instanceMetadata }, { httpHooks }, { kubernetesNodeHost }, { runAgent }] = await Promise.all([
     import('./adapters/aws/imds.ts'),
     import('./adapters/hooks/http.ts'),
