@@ -117,11 +117,15 @@ async function readPrices(file: string) {
   return parsePrices(readFileSync(file, 'utf8'), file);
 }
 
-/** The counter grows from the clock, so that a restarted worker never repeats a value. */
+/** The counter grows from the clock, so that a restarted worker never repeats a value; also where the clock is set back. */
 function beatOf({ podName, podNamespace }: InCluster, patch: (path: string, body: unknown) => Promise<unknown>): (() => Promise<void>) | null {
   if (podName === null || podNamespace === null) return null;
   const path = `/api/v1/namespaces/${podNamespace}/pods/${podName}`;
-  return async () => void (await patch(path, { metadata: { annotations: { [POD.beat]: String(Math.floor(Date.now() / 1000)) } } }));
+  let counter = 0;
+  return async () => {
+    counter = Math.max(counter + 1, Math.floor(Date.now() / 1000));
+    await patch(path, { metadata: { annotations: { [POD.beat]: String(counter) } } });
+  };
 }
 
 export interface AgentOf {
