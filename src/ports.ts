@@ -6,6 +6,7 @@
 
 import type { Placement } from './engine/decision.ts';
 import type { JobId, JobSpec } from './engine/job.ts';
+import type { Refusal } from './engine/metrics.ts';
 import type { WorkerBeat } from './engine/pod/beat.ts';
 import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } from './engine/record.ts';
 import type { ObjectMeta, Pod } from './engine/pod/types.ts';
@@ -118,7 +119,7 @@ export interface Arrivals {
 /** Admitted pod specs, kept where nobody but the worker can read or make one. */
 export interface SpecVault {
   keep(jobId: JobId, pod: Pod): Promise<void>;
-  /** Null: none was kept, or it does not open (which is counted and logged). */
+  /** Null: none was kept, or it does not open (which is counted and logged, and is never used). */
   open(jobId: JobId): Promise<Pod | null>;
   forget(jobId: JobId): Promise<void>;
 }
@@ -256,6 +257,13 @@ export interface Hooks {
     ask: { readonly reason: HookReason; readonly deadlineRealMs: number | null },
   ): Promise<{ readonly id: string; readonly step: number; readonly bytes: number; readonly durationMs: number }>;
   progress(target: HookTarget): Promise<HookProgress>;
+}
+
+/** What is counted. Neither method throws: a count is never worth a job. */
+export interface Metrics {
+  /** These events were appended after `before`, and by this process. */
+  appended(before: JobRecord, events: readonly JobEvent[]): void;
+  refused(what: Refusal): void;
 }
 
 export interface Log {

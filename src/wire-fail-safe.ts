@@ -11,23 +11,27 @@ import { createLog } from './adapters/system/log.ts';
 import { webhookPlace, workerPlace } from './config/fail-safe.ts';
 import { inCluster } from './config/in-cluster.ts';
 import { environment } from './config/load.ts';
+import { logLevel } from './config/log-level.ts';
 import type { Config } from './config/schema.ts';
+import type { Log } from './ports.ts';
 import type { Watched } from './watchdog/watch.ts';
 
 const WALL = { realMs: 0, virtualMs: 0, speed: 1 };
 /** A list of adopted pods is worth this wait before the first request; a cluster that does not answer is not. */
 const SYNC_LIMIT_MS = 5000;
 
-function opened(name: string) {
+const logOf = (name: string): Log => createLog(name, logLevel(environment()));
+
+function opened(log: Log) {
   const env = environment();
   const api = serviceAccountApi(inCluster(env).account);
-  return { api, beats: workerBeats(api, workerPlace(env)), gates: gatesOf(api), clock: clockFrom(WALL), log: createLog(name) };
+  return { api, beats: workerBeats(api, workerPlace(env)), gates: gatesOf(api), clock: clockFrom(WALL), log };
 }
 
 /** Serves until aborted. */
 export async function runWebhookPod(config: Config, version: string, signal: AbortSignal): Promise<void> {
   const { host, port, tlsDir, workerAccount, jobNamespaces } = webhookPlace(environment());
-  const { api, beats, clock, log } = opened('webhook');
+  const { api, beats, clock, log } = opened(logOf('webhook'));
   const [{ runWebhook }, { tolerationOf }] = await Promise.all([import('./webhook/run.ts'), import('./webhook/context.ts')]);
   const predecessors = predecessorWatch(api, clock, log);
   const watching = predecessors.run(signal);
@@ -41,7 +45,7 @@ export async function runWebhookPod(config: Config, version: string, signal: Abo
 
 /** One run of the watchdog. */
 export async function runWatchdogPod(signal: AbortSignal): Promise<Watched> {
-  const { api, ...ports } = opened('watchdog');
+  const { api, ...ports } = opened(logOf('watchdog'));
   const { watch } = await import('./watchdog/watch.ts');
   const found = await watch(ports, signal);
   ports.log.info({ ...found }, 'watched');
@@ -51,9 +55,10 @@ export async function runWatchdogPod(signal: AbortSignal): Promise<Watched> {
 
 /** The uninstall hooks. Never rejects: an uninstall must not fail. */
 export async function runUninstallHook(drain: boolean): Promise<void> {
-  const log = createLog('uninstall');
+  // Whatever the level is set to: this must not fail.
+  const log = createLog('uninstall', 'info');
   try {
-    const { api, ...ports } = opened('uninstall');
+    const { api, ...ports } = opened(log);
     const { releaseAll } = await import('./watchdog/uninstall.ts');
     await releaseAll(ports, { drain });
     api.close();

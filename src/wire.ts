@@ -10,6 +10,7 @@ import { withModels } from './adapters/forecasts/with-models.ts';
 import { readUp, type UpInfo } from './adapters/local/up-file.ts';
 import type { Config } from './config/schema.ts';
 import { environment, type Loaded, loadConfig } from './config/load.ts';
+import { logLevel } from './config/log-level.ts';
 import { type Paths, pathsFor, runtimeDir } from './config/paths.ts';
 import { engineSettings, timingFor } from './config/timing.ts';
 import { NerveError } from './engine/errors.ts';
@@ -199,7 +200,7 @@ export async function countJobs(cluster: LocalCluster, at: Omit<Where, 'sources'
 /** The supervisor's own log: its terminal is for people. */
 export function createFileLog(paths: Paths): Log {
   mkdirSync(paths.logsDir, { recursive: true, mode: 0o700 });
-  return createLog('up', join(paths.logsDir, 'up.log'));
+  return createLog('up', logLevel(environment()), join(paths.logsDir, 'up.log'));
 }
 
 /** Redis first: one that cannot be had is found before anything starts. */
@@ -250,7 +251,7 @@ async function checkForeignRedis(url: string, log: Log): Promise<void> {
 export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<void> {
   const info = needUp(at.paths);
   const clock = clockFrom(info.clock);
-  const log = createLog('worker');
+  const log = createLog('worker', logLevel(environment()));
   const [{ openQueue }, { cloudClient, localCluster }, { simulatedMarket }, { runWorker }] = await Promise.all([
     import('./queue/open.ts'),
     import('./adapters/local/cloud-client.ts'),
@@ -279,7 +280,7 @@ export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<vo
 export async function runLocalAgent(at: Where, node: string, imdsUrl: string, signal: AbortSignal): Promise<void> {
   const info = needUp(at.paths);
   const clock = clockFrom(info.clock);
-  const log = createLog('agent');
+  const log = createLog('agent', logLevel(environment()));
   const [{ cloudClient, localNodeHost }, { instanceMetadata }, { httpHooks }, { runKubelet }, { runAgent }] = await Promise.all([
     import('./adapters/local/cloud-client.ts'),
     import('./adapters/aws/imds.ts'),

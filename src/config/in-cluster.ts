@@ -22,6 +22,8 @@ export interface InCluster {
   readonly progressSeconds: number;
   readonly noticeSeconds: number;
   readonly redisGraceSeconds: number;
+  /** Null: metrics are not served. */
+  readonly metricsPort: number | null;
 }
 
 /** @throws NerveError `usage` when it does not run in a cluster, or a value cannot be read. */
@@ -54,5 +56,14 @@ export function inCluster(env: Environment): InCluster {
     progressSeconds: seconds('NERVE_PROGRESS_SECONDS', 30),
     noticeSeconds: seconds('NERVE_NOTICE_SECONDS', 120),
     redisGraceSeconds: seconds('NERVE_REDIS_GRACE_SECONDS', 600),
+    metricsPort: portOf(env, 'NERVE_METRICS_PORT'),
   };
+}
+
+function portOf(env: Environment, name: string): number | null {
+  const text = env[name] ?? '';
+  if (text === '') return null;
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new NerveError('usage', `${name} is no port.`, { hint: 'Correct the chart value serviceMonitor.port.' });
 }

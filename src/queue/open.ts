@@ -2,13 +2,13 @@
 
 import type { Redis } from 'ioredis';
 import { NerveError } from '../engine/errors.ts';
-import type { Clock, Leadership, Log } from '../ports.ts';
+import type { Clock, Leadership, Log, Metrics, SpecVault } from '../ports.ts';
 import { type BulkAlarms, createAlarms } from './alarms.ts';
 import { type NewJob, submitMany, type Submitted } from './bulk.ts';
 import { checkRedis, connectRedis, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
-import { type CountingVault, createVault } from './vault.ts';
+import { createVault } from './vault.ts';
 
 export interface OpenQueue {
   readonly records: RecordsWithHistory;
@@ -17,7 +17,7 @@ export interface OpenQueue {
   /** Many new jobs, batch by batch: see bulk.ts. */
   submitMany(jobs: Iterable<NewJob>): AsyncGenerator<Submitted>;
   /** Where admitted pods are kept, sealed with this secret. */
-  vault(secret: Buffer): CountingVault;
+  vault(secret: Buffer, metrics: Pick<Metrics, 'refused'>): SpecVault;
   close(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
     alarms,
     leadership: createLeadership(redis),
     submitMany: (jobs) => submitMany(records, alarms, jobs),
-    vault: (secret) => createVault(redis, secret, log),
+    vault: (secret, metrics) => createVault(redis, secret, metrics, log),
     close: async () => {
       await alarms.close().catch(() => undefined);
       redis.disconnect();

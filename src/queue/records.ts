@@ -13,6 +13,7 @@ import { asNerveError } from './connection.ts';
 
 const LIVE = 'nerve:live';
 const REPORTS = 'nerve:reports';
+const SAVED = 'nerve:saved';
 const streamKey = (jobId: JobId): string => `nerve:job:${jobId}`;
 const reportKey = (jobId: JobId): string => `nerve:report:${jobId}`;
 const durationsKey = (name: string): string => `nerve:durations:${name}`;
@@ -50,6 +51,14 @@ end
 if #made > 0 then redis.call('SADD', KEYS[1], unpack(made)) end
 return taken`;
 
+// KEYS: report, sums. ARGV: report, its seconds, dollars, grams. Closing twice counts once.
+const KEEP = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HINCRBYFLOAT', KEYS[2], 'usd', ARGV[3])
+  redis.call('HINCRBYFLOAT', KEYS[2], 'carbonGrams', ARGV[4])
+end
+return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])`;
+
 export interface NewRecord {
   readonly jobId: JobId;
   readonly events: readonly JobEvent[];
@@ -60,6 +69,8 @@ export interface RecordsWithHistory extends Records {
   createMany(records: readonly NewRecord[]): Promise<readonly JobId[]>;
   /** Ids of finished jobs, newest first. */
   finishedIds(limit: number): Promise<readonly JobId[]>;
+  /** Over all jobs that were ever closed. */
+  saved(): Promise<{ readonly usd: number; readonly carbonGrams: number }>;
   reportOf(jobId: JobId): Promise<JobReport | null>;
   /** Median length of finished runs of this name in ms, with how many runs it rests on; null if there are none. */
   medianDurationMs(name: string): Promise<{ readonly medianMs: number; readonly runs: number } | null>;
@@ -88,7 +99,7 @@ export function createRecords(redis: Redis): RecordsWithHistory {
       const score = ended.finishedAtMs ?? 0;
       const tx = redis
         .multi()
-        .set(reportKey(jobId), JSON.stringify(ended), 'EX', REPORT_RETENTION_SECONDS)
+        .eval(KEEP, 2, reportKey(jobId), SAVED, JSON.stringify(ended), REPORT_RETENTION_SECONDS, ended.savingUsd, ended.carbonSavedGrams)
         .zadd(REPORTS, score, jobId)
         .zremrangebyscore(REPORTS, '-inf', score - REPORT_RETENTION_SECONDS * 1000)
         .expire(streamKey(jobId), STREAM_RETENTION_SECONDS)
@@ -112,6 +123,12 @@ export function createRecords(redis: Redis): RecordsWithHistory {
       return taken as readonly JobId[];
     },
     finishedIds: async (limit) => redis.zrevrange(REPORTS, 0, limit - 1),
+    saved: async () => {
+      const [usd, grams] = await redis
+        .hmget(SAVED, 'usd', 'carbonGrams')
+        .catch((cause: unknown) => Promise.reject(asNerveError(cause, 'Cannot sum up')));
+      return { usd: Number(usd ?? 0), carbonGrams: Number(grams ?? 0) };
+    },
     reportOf: async (jobId) => {
       const kept = await redis.get(reportKey(jobId));
       if (kept !== null) return JSON.parse(kept) as JobReport;

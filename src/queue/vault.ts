@@ -4,7 +4,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pod } from '../engine/pod/types.ts';
-import type { Log, SpecVault } from '../ports.ts';
+import type { Log, Metrics, SpecVault } from '../ports.ts';
 import { asNerveError } from './connection.ts';
 
 const KEPT_SECONDS = 60 * 24 * 3600;
@@ -12,17 +12,10 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const keyOf = (jobId: string): string => `nerve:pod:${jobId}`;
 
-export interface CountingVault extends SpecVault {
-  /** How many kept pods did not open. */
-  refused(): number;
-}
-
-export function createVault(redis: Redis, secret: Buffer, log: Log): CountingVault {
+export function createVault(redis: Redis, secret: Buffer, metrics: Pick<Metrics, 'refused'>, log: Log): SpecVault {
   const key = createHash('sha256').update('nerve pod vault 1').update(secret).digest();
-  let refused = 0;
   const failed = (what: string) => (cause: unknown) => Promise.reject(asNerveError(cause, what));
   return {
-    refused: () => refused,
     keep: async (jobId, pod) => {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(jobId));
@@ -40,8 +33,8 @@ export function createVault(redis: Redis, secret: Buffer, log: Log): CountingVau
         const text = Buffer.concat([decipher.update(value.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
         return JSON.parse(text) as Pod;
       } catch {
-        refused += 1;
-        log.error({ jobId, refused }, 'the kept pod of this job does not open: it was not made with this key, and is not used');
+        metrics.refused('sealed-pod');
+        log.error({ jobId }, 'the kept pod of this job does not open: it was not made with this key, and is not used');
         return null;
       }
     },

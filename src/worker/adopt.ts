@@ -12,12 +12,13 @@ import { annotation } from '../engine/pod/read.ts';
 import { lostAttempts } from '../engine/pod/rebuild.ts';
 import { requestEvent } from '../engine/pod/request.ts';
 import { jobNameOf, specFromPod } from '../engine/pod/spec.ts';
-import { statusAnnotations } from '../engine/pod/status.ts';
+import { heldLatestStart, statusAnnotations } from '../engine/pod/status.ts';
 import { quote } from '../engine/quote.ts';
 import type { JobEvent } from '../engine/record.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Arrival, Arrivals, SpecVault } from '../ports.ts';
+import { createHeart, type PassOutcome } from './beat.ts';
 import type { WorkerPorts } from './handle.ts';
 
 export interface AdoptPorts extends WorkerPorts {
@@ -55,10 +56,8 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   const ended = new Set<JobId>();
   const answered = new Map<JobId, string>();
   const missingSince = new Map<JobId, number>();
-  /** Of held jobs: when each must start. */
-  const latestStarts = new Map<JobId, number>();
-  let redisAnsweredAtMs = clock.realNowMs();
-  let beatAtMs = Number.NEGATIVE_INFINITY;
+  const { beatRealMs, redisGraceMs } = options;
+  const heart = ports.beat === null ? null : createHeart(clock, ports.beat, { beatRealMs, graceRealMs: redisGraceMs });
 
   const append = async (jobId: JobId, make: (state: JobState) => JobEvent | null): Promise<void> => {
     for (let round = 0; round < MAX_CONFLICTS; round++) {
@@ -113,6 +112,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
       return foreign ? null : requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs));
     });
     if (foreign) {
+      ports.metrics?.refused('foreign-request');
       log.warn(
         { jobId, namespace: pod.metadata.namespace, pod: pod.metadata.name },
         'a pod of another namespace bears the label of this job: ignored',
@@ -143,7 +143,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   };
 
   const forgetOld = (present: ReadonlySet<JobId>): void => {
-    for (const map of [answered, latestStarts]) for (const jobId of map.keys()) if (!present.has(jobId)) map.delete(jobId);
+    for (const jobId of answered.keys()) if (!present.has(jobId)) answered.delete(jobId);
     for (const jobId of ended) if (!present.has(jobId)) ended.delete(jobId);
   };
 
@@ -161,7 +161,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const present = await arrivals.jobs();
     const jobIds = new Set(present.map(({ jobId }) => jobId));
     const live = new Set(await records.live());
-    redisAnsweredAtMs = clock.realNowMs();
+    heart?.answered();
     for (const arrival of present) {
       // One pod that cannot be taken must not keep the others waiting.
       await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
@@ -170,45 +170,38 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     forgetOld(jobIds);
   };
 
-  /** Only after a whole pass, or without Redis for as long as nothing can be late for it. */
-  const beatIfAlive = async (passed: boolean): Promise<void> => {
-    const nowMs = clock.realNowMs();
-    if (ports.beat === null || nowMs - beatAtMs < options.beatRealMs) return;
-    const graceEndsMs = redisAnsweredAtMs + options.redisGraceMs;
-    const pressing = [...latestStarts.values()].some((atMs) => atMs < graceEndsMs);
-    if (!passed && (nowMs > graceEndsMs || pressing)) return;
-    await ports.beat();
-    beatAtMs = nowMs;
-  };
+  /** When held jobs must start, as their pods say: another worker may have planned them. */
+  const heldStarts = async (): Promise<readonly number[]> => (await arrivals.jobs()).flatMap(({ pod, gated }) => heldLatestStart(pod, gated) ?? []);
 
-  const attempted = async (): Promise<boolean> => {
+  const attempted = async (): Promise<PassOutcome> => {
     try {
-      if ((await leadership.lead()) === null) return false;
+      if ((await leadership.lead()) === null) return 'standby';
       await pass();
-      return true;
+      return 'passed';
     } catch (error) {
       log.warn({ error: text(error) }, 'a pass over the pods failed; trying again');
-      return false;
+      return 'hindered';
     }
   };
 
   return {
     looked: (jobId, state) => {
       if (state === null || state.spec.program.kind !== 'pod') return;
-      if (state.phase === 'held' && state.plan !== null) latestStarts.set(jobId, state.plan.latestStartMs);
-      else latestStarts.delete(jobId);
       arrivals.annotate(jobId, statusAnnotations(state)).catch((error: unknown) => {
         log.warn({ jobId, error: text(error) }, 'the state could not be written on the pod');
       });
     },
     run: async (signal) => {
       // A patient connection waits for Redis for ever: the pass that hangs goes on, and no second one begins beside it.
-      let running: Promise<boolean> | null = null;
+      let running: Promise<PassOutcome> | null = null;
       while (!signal.aborted) {
         running ??= attempted();
-        const passed = await Promise.race([running, clock.sleep(options.beatRealMs, signal).then(() => null)]);
-        if (passed !== null) running = null;
-        await beatIfAlive(passed === true).catch((error: unknown) => log.warn({ error: text(error) }, 'the beat could not be written'));
+        const outcome = await Promise.race([running, clock.sleep(beatRealMs, signal).then(() => null)]);
+        if (outcome !== null) running = null;
+        if (signal.aborted) return;
+        await heart
+          ?.after(outcome ?? 'hindered', heldStarts)
+          .catch((error: unknown) => log.warn({ error: text(error) }, 'the beat could not be written'));
         if (signal.aborted) return;
         await arrivals.next(options.periodRealMs, signal);
         // A busy cluster changes all the time; what comes within this is one pass.

@@ -14,7 +14,7 @@ import type { JobEvent, JobRecord } from '../engine/record.ts';
 import { report } from '../engine/report.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
-import type { Alarms, Clock, Cluster, Leadership, Log, Market, Records } from '../ports.ts';
+import type { Alarms, Clock, Cluster, Leadership, Log, Market, Metrics, Records } from '../ports.ts';
 
 export interface WorkerPorts {
   readonly records: Records;
@@ -24,6 +24,8 @@ export interface WorkerPorts {
   readonly market: Market;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent where nobody reads it: on one machine. */
+  readonly metrics?: Metrics;
 }
 
 /** How often a look starts again because somebody else wrote first, before it leaves the job to the next alarm. */
@@ -75,9 +77,11 @@ function namespaceOf({ events }: JobRecord): string | undefined {
   return first?.type === 'submitted' && first.spec.program.kind === 'pod' ? first.spec.program.namespace : undefined;
 }
 
-async function append({ records }: WorkerPorts, record: JobRecord, events: readonly JobEvent[]): Promise<JobRecord | 'conflict'> {
+async function append({ records, metrics }: WorkerPorts, record: JobRecord, events: readonly JobEvent[]): Promise<JobRecord | 'conflict'> {
   const version = await records.append(record.jobId, record.version, events);
-  return version === 'conflict' ? 'conflict' : { ...record, version, events: [...record.events, ...events] };
+  if (version === 'conflict') return 'conflict';
+  metrics?.appended(record, events);
+  return { ...record, version, events: [...record.events, ...events] };
 }
 
 /** Carries decisions out in order; answers the record as it is afterwards. */

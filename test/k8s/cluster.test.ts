@@ -61,9 +61,11 @@ function world(pods: readonly Pod[], kept: Pod | null = null) {
   const follow = { ledger, synced: async () => undefined, answeredAtMs: () => 0, watch: async () => undefined, run: async () => undefined };
   const vault = { keep: async () => undefined, open: async () => kept, forget: async () => undefined };
   const clock = { nowMs: () => AT_MS, realNowMs: () => AT_MS, sleep: async () => undefined, speed: 1 };
-  const cluster = kubernetesCluster({ api, follow, vault, dialect: 'auto', clock, log: silentLog });
+  const refusals: string[] = [];
+  const metrics = { refused: (what: string) => void refusals.push(what) };
+  const cluster = kubernetesCluster({ api, follow, vault, dialect: 'auto', clock, log: silentLog, metrics });
   const written = (): string[] => calls.filter((call) => (call.method ?? 'GET') !== 'GET').map((call) => `${call.method ?? ''} ${call.path}`);
-  return { cluster, calls, written };
+  return { cluster, calls, written, refusals };
 }
 
 const PODS = '/api/v1/namespaces/team/pods';
@@ -98,13 +100,14 @@ describe('launching', () => {
   });
 
   it.each<[string, Pod | null, PodProgram, string]>([
-    ['has no admitted pod', null, bare, 'refused'],
-    ['names another namespace', pod(), { ...bare, namespace: 'kube-system' }, 'refused'],
-    ['has the pod of another job', pod({ metadata: { labels: { 'nerve.io/job-id': 'j-other' } } }), bare, 'refused'],
-  ])('creates nothing for a record that %s', async (_, kept, program, kind) => {
-    const { cluster, written } = world([], kept);
-    await expect(cluster.launch(ask(2, program))).rejects.toMatchObject({ kind });
+    ['has no admitted pod', null, bare, 'no-pod'],
+    ['names another namespace', pod(), { ...bare, namespace: 'kube-system' }, 'foreign-pod'],
+    ['has the pod of another job', pod({ metadata: { labels: { 'nerve.io/job-id': 'j-other' } } }), bare, 'foreign-pod'],
+  ])('creates nothing for a record that %s, and counts it', async (_, kept, program, refusal) => {
+    const { cluster, written, refusals } = world([], kept);
+    await expect(cluster.launch(ask(2, program))).rejects.toMatchObject({ kind: 'refused' });
     expect(written()).toEqual([]);
+    expect(refusals).toEqual([refusal]);
   });
 
   it('touches no pod of another namespace that bears the job’s label', async () => {

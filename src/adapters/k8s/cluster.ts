@@ -17,7 +17,7 @@ import { pinPatch } from '../../engine/pod/pin.ts';
 import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt } from '../../engine/snapshot.ts';
-import type { Clock, Cluster, LaunchAsk, Log, SpecVault } from '../../ports.ts';
+import type { Clock, Cluster, LaunchAsk, Log, Metrics, SpecVault } from '../../ports.ts';
 import type { Api } from './api.ts';
 import type { Follow } from './follow.ts';
 
@@ -31,6 +31,7 @@ export interface ClusterOptions {
   readonly dialect: DialectName;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, 'refused'>;
 }
 
 const notFound = (error: unknown): null => {
@@ -167,11 +168,13 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   async function create(at: ClusterOptions, live: Pod | null, ask: LaunchAsk, program: PodProgram, dialect: Dialect): Promise<ObservedAttempt> {
     const kept = (await at.vault.open(ask.spec.id)) ?? (live === null ? null : await at.api.call<Pod>({ path: pathOf(live) }));
     if (kept === null) {
+      at.metrics.refused('no-pod');
       throw new NerveError('refused', `There is no admitted pod to copy for ${ask.name}.`, { hint: 'Submit the job again.' });
     }
     // A record is data from Redis: it names a pod that was admitted in its own namespace, or nothing is made.
     if (kept.metadata.namespace !== program.namespace || kept.metadata.labels?.[JOB_ID_LABEL] !== ask.spec.id) {
-      throw new NerveError('refused', `The kept pod of ${ask.name} is of another namespace or job.`, { fields: { refusal: 'foreign-pod' } });
+      at.metrics.refused('foreign-pod');
+      throw new NerveError('refused', `The kept pod of ${ask.name} is of another namespace or job.`);
     }
     const hookToken = randomBytes(24).toString('base64url');
     const { attempt, ranked, handover, spec } = ask;

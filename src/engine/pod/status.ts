@@ -2,8 +2,10 @@
 
 import type { Plan } from '../record.ts';
 import type { JobState } from '../state.ts';
+import { latestStartMs } from './asked.ts';
 import { POD } from './names.ts';
-import { rfc3339 } from './read.ts';
+import { annotation, instant, object, rfc3339, text } from './read.ts';
+import type { Pod } from './types.ts';
 
 /** A start that is planned for "now" moves with the clock: to the minute it says nothing new. */
 const MINUTE_MS = 60_000;
@@ -35,5 +37,11 @@ function planText(plan: Plan): string {
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** When a held job must start, as the plan on its pod says, or before there is one what its user asked; null: it is not held. */
+export function heldLatestStart(pod: Pod, gated: boolean): number | null {
+  if (!gated && annotation(pod, POD.state) !== 'held') return null;
+  return instant(text(object(annotation(pod, POD.plan))?.['latestStart'])) ?? latestStartMs(pod.metadata.annotations ?? {});
+}
 
 const minute = (atMs: number): string => rfc3339(Math.floor(atMs / MINUTE_MS) * MINUTE_MS);
