@@ -105,7 +105,7 @@ const parts: readonly Part[] = [
         ...benches(),
         { name: 'README walk', run: readmeWalk },
       ]
-    : []),
+    : [more('cluster, 50 jobs', 'test/cluster/level1-smoke.test.ts', { NERVE_CLUSTER: '1' })]),
 ];
 
 const rows = [`${'npm ci'.padEnd(34)} ${(process.env['NERVE_INSTALL_SECONDS'] ?? '?').padStart(7)} s`];
