@@ -54,7 +54,11 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
   const prices = here.priceFile === null ? null : await readPrices(here.priceFile);
   const api = serviceAccountApi(here.account);
   const follow = followCluster(api, clock, log);
-  const queue = await openQueue({ target: { url }, patience: 'wait', clock, log });
+  const queue = await openQueue({ target: { url }, patience: 'wait', clock, log, signal }).catch((error: unknown) => {
+    if (signal.aborted) return null;
+    throw error;
+  });
+  if (queue === null) return;
   const { records, alarms } = queue;
   const metrics = createRegistry(log);
   let epoch: number | null = null;
