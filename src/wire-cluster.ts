@@ -83,6 +83,7 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
       periodRealMs: ADOPT_PERIOD_REAL_MS,
       beatRealMs: BEAT_REAL_MS,
       redisGraceMs: here.redisGraceSeconds * 1000,
+      jobNamespaces: here.jobNamespaces,
       defaults: at.config.job,
     },
   );
