@@ -54,7 +54,11 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
   const prices = here.priceFile === null ? null : await readPrices(here.priceFile);
   const api = serviceAccountApi(here.account);
   const follow = followCluster(api, clock, log);
-  const queue = await openQueue({ target: { url }, patience: 'wait', clock, log });
+  const queue = await openQueue({ target: { url }, patience: 'wait', clock, log, signal }).catch((error: unknown) => {
+    if (signal.aborted) return null;
+    throw error;
+  });
+  if (queue === null) return;
   const { records, alarms } = queue;
   const metrics = createRegistry(log);
   let epoch: number | null = null;
@@ -79,6 +83,7 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
       periodRealMs: ADOPT_PERIOD_REAL_MS,
       beatRealMs: BEAT_REAL_MS,
       redisGraceMs: here.redisGraceSeconds * 1000,
+      jobNamespaces: here.jobNamespaces,
       defaults: at.config.job,
     },
   );

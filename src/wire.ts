@@ -258,7 +258,11 @@ export async function runLocalWorker(at: Where, signal: AbortSignal): Promise<vo
     import('./adapters/local/market.ts'),
     import('./worker/run.ts'),
   ]);
-  const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'wait', clock, log });
+  const queue = await openQueue({ target: { url: info.redisUrl }, patience: 'wait', clock, log, signal }).catch((error: unknown) => {
+    if (signal.aborted) return null;
+    throw error;
+  });
+  if (queue === null) return;
   const { records, alarms, leadership } = queue;
   const cloud = cloudClient(info.cloudSocket);
   const timing = timingFor(info.clock.speed);

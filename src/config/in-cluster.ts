@@ -22,6 +22,8 @@ export interface InCluster {
   readonly progressSeconds: number;
   readonly noticeSeconds: number;
   readonly redisGraceSeconds: number;
+  /** Null: not told, so everywhere. */
+  readonly jobNamespaces: readonly string[] | null;
   /** Null: metrics are not served. */
   readonly metricsPort: number | null;
 }
@@ -56,6 +58,7 @@ export function inCluster(env: Environment): InCluster {
     progressSeconds: seconds('NERVE_PROGRESS_SECONDS', 30),
     noticeSeconds: seconds('NERVE_NOTICE_SECONDS', 120),
     redisGraceSeconds: seconds('NERVE_REDIS_GRACE_SECONDS', 600),
+    jobNamespaces: env['NERVE_JOB_NAMESPACES']?.split(',').flatMap((name) => name.trim() || []) ?? null,
     metricsPort: portOf(env, 'NERVE_METRICS_PORT'),
   };
 }

@@ -6,6 +6,7 @@
 // if none stays, place.ts says where and when the next one starts.
 
 import type { Decision } from './decision.ts';
+import { onDemandOnly, spotOnly } from './capacity.ts';
 import { fold, openAttempts } from './fold.ts';
 import { objectiveUsdPerHour } from './objective.ts';
 import { type Context, heldUnchanged, elsewhere, isUnknown, onDemandOnOffer, place, proposedLeave, spotCandidates, waitingPays } from './place.ts';
@@ -84,12 +85,14 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   const { state, nowMs, settings } = context;
   const seen = context.seen.find((o) => o.attempt === attempt.attempt);
   if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
+  // Ending it would be the end of the job, whatever is cheaper elsewhere; a pause comes too late for it.
+  if (onDemandOnly(state)) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
   if (mayDrill(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'drill')];
   const at = runningAt(context, attempt);
   const may = permits(state, settings, nowMs, seen.progress, at.overheadLeftMs);
-  if (attempt.capacityType === 'spot' && !may.staySpot && onDemandOnOffer(context).length > 0) {
+  if (attempt.capacityType === 'spot' && !may.staySpot && !spotOnly(state) && onDemandOnOffer(context).length > 0) {
     return [stop(context, attempt.attempt, 'move', 'latest-start-reached')];
   }
   const profiled = profileEnds(context, attempt, seen) ? waitingPays(context, may, seen.progress) : null;
@@ -139,7 +142,8 @@ function tendPending(context: Context, attempt: AttemptState, seen: ObservedAtte
   const sinceMs = Math.max(seen.unschedulableSinceMs ?? seen.createdAtMs, attempt.launchedAtMs);
   const giveUpMs = sinceMs + settings.placementTimeoutMs;
   // Given up for on demand only where there is some: else the pending ask is all there is.
-  const overdue = attempt.capacityType === 'spot' && nowMs >= latestStartMs(state, settings) && onDemandOnOffer(context).length > 0;
+  const overdue =
+    attempt.capacityType === 'spot' && !spotOnly(state) && nowMs >= latestStartMs(state, settings) && onDemandOnOffer(context).length > 0;
   if (nowMs >= giveUpMs || overdue || state.pausedByUser) return remove(context, attempt.attempt, 'placement-failed');
   return keep(context, attempt.attempt, 'running', Math.min(giveUpMs, nowMs + settings.sweepMs));
 }

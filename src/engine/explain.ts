@@ -32,6 +32,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'window-open': 'It runs because the window it was held for has come.',
   'latest-start-reached': 'It runs on demand, at full price, because waiting any longer would risk the deadline.',
   'on-demand-pays': 'It runs on demand, because waiting for spot is expected to cost more in the end.',
+  'not-movable': 'It runs on demand, because after one more interruption it could not be started again.',
   'user-released': 'It runs because you released it.',
   'retry-after-failure': 'It was started again after it failed by itself.',
   'interruption-notice': 'It was moved because the cloud took its machine back.',

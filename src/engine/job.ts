@@ -54,4 +54,10 @@ export interface JobSpec {
   /** `file:///dir` or `s3://bucket/prefix`; the seal log lives under it. */
   readonly checkpointUri: string;
   readonly program: Program;
+  /** Nerve could not start it again: it never runs on spot, and is not made to leave (capacity.ts). */
+  readonly onDemandOnly?: boolean;
+  /** Pods of it may be ended this often before it is the same. Absent: as often as need be. */
+  readonly maxEvictions?: number;
+  /** No deadline: it waits for spot, and is never worth full price. */
+  readonly spotOnly?: boolean;
 }

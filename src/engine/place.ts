@@ -2,6 +2,7 @@
 // deadline (on demand at the latest start), the move limit, the user's cap and pause, zones that just had nothing.
 
 import type { Decision } from './decision.ts';
+import { onDemandOnly, spotOnly } from './capacity.ts';
 import { openAttempts } from './fold.ts';
 import { mayStartIn, nextMoveAtMs } from './moves.ts';
 import { type Outlook, outlook, type Priced, placementOf } from './objective.ts';
@@ -40,6 +41,7 @@ export function heldUnchanged(context: Context): Decision | null {
 /** Spot that may be taken now, cheapest objective first. */
 export function spotCandidates(context: Context, view: Outlook = outlook(context.market, context.nowMs, context.state.spec)): readonly Priced[] {
   const { state, nowMs, settings } = context;
+  if (onDemandOnly(state)) return [];
   const avoided = avoidedZones(context);
   return view.spotNow.filter(({ offering }) => !avoided.has(offering.zone) && mayStartIn(offering.zone, state, settings, nowMs));
 }
@@ -70,6 +72,8 @@ export function place(context: Context): readonly Decision[] {
   const at: Site = { context, view, spot, planning, spotSafeUntilMs: spotSafeUntilMs(state, settings) };
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
+  if (onDemandOnly(state)) return [onDemand(at, 'not-movable')];
+  if (spotOnly(state)) return [spot.length > 0 ? launch(at, spot, startReason(state)) : dry(at, 'no-spot-capacity')];
   const may = permits(state, settings, nowMs);
   const drilled = state.moveRequestedAtMs !== null && state.attempts.at(-1)?.stopRequested?.request === 'move';
   const others = drilled && state.lastZone !== null ? elsewhere(context, state.lastZone, may, view) : [];

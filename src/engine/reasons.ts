@@ -14,6 +14,7 @@ export type Reason =
   | 'window-open' // the window that the job was held for has come
   | 'latest-start-reached' // on demand now, or late
   | 'on-demand-pays' // waiting for spot is expected to cost more than full price now
+  | 'not-movable' // on demand, because Nerve could not start it again after an interruption
   | 'user-released'
   | 'retry-after-failure'
   // leaving an attempt

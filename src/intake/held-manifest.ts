@@ -1,6 +1,7 @@
 // A pod that is held while Nerve is away (`--if-away hold`): the command line writes what the webhook would have written, because none of it
 // can be added to a pod later. Environment first: only the gate and the marks could be.
 
+import { graceSeconds, PROTECTION } from '../engine/pod/marks.ts';
 import { ENV, HOLD_GATE, HOOK_PORT, JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
 import type { Container, EnvVar, PodSpec } from '../engine/pod/types.ts';
 import type { Manifest } from '../ports.ts';
@@ -12,8 +13,6 @@ export interface Hold {
 }
 
 const WRITTEN_BY = 'cli';
-/** As long as an interruption notice, for a save at SIGTERM. */
-const GRACE_SECONDS = 120;
 
 export function heldManifest(pod: Manifest, { jobId, hookToken }: Hold): Manifest {
   const spec = pod.spec as PodSpec;
@@ -24,7 +23,7 @@ export function heldManifest(pod: Manifest, { jobId, hookToken }: Hold): Manifes
     { name: ENV.attempt, value: '1' },
     { name: ENV.hookPort, value: String(HOOK_PORT) },
     { name: ENV.hookToken, value: hookToken },
-    { name: 'NERVE_HOOK_HOST', value: '0.0.0.0' },
+    { name: ENV.hookHost, value: '0.0.0.0' },
     ...(deadline === undefined ? [] : [{ name: ENV.deadline, value: deadline }]),
     ...(uri === undefined ? [] : [{ name: ENV.checkpointUri, value: uri }]),
   ];
@@ -34,8 +33,7 @@ export function heldManifest(pod: Manifest, { jobId, hookToken }: Hold): Manifes
       ...pod.metadata,
       labels: { ...labels, [JOB_ID_LABEL]: jobId },
       annotations: {
-        'karpenter.sh/do-not-disrupt': 'true',
-        'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+        ...PROTECTION,
         ...annotations,
         [POD.attempt]: '1',
         [POD.webhook]: WRITTEN_BY,
@@ -43,7 +41,7 @@ export function heldManifest(pod: Manifest, { jobId, hookToken }: Hold): Manifes
     },
     spec: {
       ...spec,
-      terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds ?? GRACE_SECONDS,
+      terminationGracePeriodSeconds: graceSeconds(spec.terminationGracePeriodSeconds),
       schedulingGates: [...(spec.schedulingGates ?? []), { name: HOLD_GATE }],
       containers: spec.containers.map((container, n) => (n === 0 ? withEnv(container, env) : container)),
     },

@@ -11,7 +11,7 @@ import type { Redis } from 'ioredis';
 import type { JobId } from '../engine/job.ts';
 import type { Alarms, Clock, Log } from '../ports.ts';
 import { armMany, DELAYED_SCORE_PER_MS } from './arm-many.ts';
-import { asNerveError } from './connection.ts';
+import { asNerveError, partWhenStopped } from './connection.ts';
 
 const QUEUE = 'nerve-alarms';
 /** Job id -> the instant asked for while it was being handled; DISARMED: it shall have no alarm any more. */
@@ -185,7 +185,11 @@ async function runProcessor(p: Processor): Promise<void> {
     if (p.signal.aborted) resolve();
     else p.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  await worker.close();
+  // Without Redis its own close would wait for one, and for handlers that wait for one.
+  const lost = p.connection.status !== 'ready';
+  const ended = new Promise<void>((resolve) => p.connection.once('end', () => resolve()));
+  partWhenStopped(p.connection, p.signal);
+  await Promise.race([worker.close(lost).catch(() => undefined), ended]);
   p.connection.disconnect();
 }
 

@@ -40,6 +40,29 @@ export function connectRedis(target: RedisTarget, patience: Patience): Redis {
   return redis;
 }
 
+const STOP_LOOK_REAL_MS = 250;
+const STOP_LIMIT_REAL_MS = 5000;
+
+/**
+ * A process that was told to stop does not wait for a Redis that is lost, nor long for one that is slow: this connection is not made again, and
+ * calls on it fail or run into their own limit. What was under way is found and finished by the next worker, as after a crash.
+ */
+export function partWhenStopped(redis: Redis, signal: AbortSignal): void {
+  const part = (): void => {
+    let waitedMs = 0;
+    const timer = setInterval(() => {
+      waitedMs += STOP_LOOK_REAL_MS;
+      if (redis.status === 'ready' && waitedMs < STOP_LIMIT_REAL_MS) return;
+      clearInterval(timer);
+      redis.disconnect();
+    }, STOP_LOOK_REAL_MS);
+    timer.unref();
+    redis.once('end', () => clearInterval(timer));
+  };
+  if (signal.aborted) part();
+  else signal.addEventListener('abort', part, { once: true });
+}
+
 /** Turns what ioredis throws into what a caller can act on. */
 export function asNerveError(cause: unknown, what: string): NerveError {
   if (cause instanceof NerveError) return cause;

@@ -5,7 +5,7 @@ import { NerveError } from '../engine/errors.ts';
 import type { Clock, Leadership, Log, Metrics, SpecVault } from '../ports.ts';
 import { type BulkAlarms, createAlarms } from './alarms.ts';
 import { type NewJob, submitMany, type Submitted } from './bulk.ts';
-import { checkRedis, connectRedis, type RedisTarget } from './connection.ts';
+import { checkRedis, connectRedis, partWhenStopped, type RedisTarget } from './connection.ts';
 import { createLeadership } from './leadership.ts';
 import { createRecords, type RecordsWithHistory } from './records.ts';
 import { createVault } from './vault.ts';
@@ -27,13 +27,16 @@ export interface OpenOptions {
   readonly patience: 'fail-fast' | 'wait';
   readonly clock: Clock;
   readonly log: Log;
+  /** A worker's: told to stop, it does not wait for a Redis that does not answer. */
+  readonly signal?: AbortSignal;
 }
 
-/** @throws NerveError `unreachable` (fail-fast only) or `refused` (checkRedis). */
-export async function openQueue({ target, patience, clock, log }: OpenOptions): Promise<OpenQueue> {
+/** @throws NerveError `unreachable` (fail-fast, or stopped while waiting) or `refused` (checkRedis). */
+export async function openQueue({ target, patience, clock, log, signal }: OpenOptions): Promise<OpenQueue> {
   const redis = connectRedis(target, patience === 'wait' ? 'reconnect' : patience);
+  if (signal !== undefined) partWhenStopped(redis, signal);
   try {
-    await (patience === 'wait' ? checkPatiently(redis, clock, log) : checkRedis(redis));
+    await (patience === 'wait' ? checkPatiently(redis, clock, log, signal) : checkRedis(redis));
   } catch (error) {
     redis.disconnect();
     throw error;
@@ -53,14 +56,14 @@ export async function openQueue({ target, patience, clock, log }: OpenOptions): 
   };
 }
 
-async function checkPatiently(redis: Redis, clock: Clock, log: Log): Promise<void> {
+async function checkPatiently(redis: Redis, clock: Clock, log: Log, signal?: AbortSignal): Promise<void> {
   for (;;) {
     try {
       return await checkRedis(redis);
     } catch (error) {
-      if (!(error instanceof NerveError) || error.kind !== 'unreachable') throw error;
+      if (!(error instanceof NerveError) || error.kind !== 'unreachable' || signal?.aborted === true) throw error;
       log.warn({ error: error.message }, 'waiting for Redis');
-      await clock.sleep(RETRY_REAL_MS);
+      await clock.sleep(RETRY_REAL_MS, signal);
     }
   }
 }

@@ -5,6 +5,7 @@
 // And a pod may be a copy of an earlier one (`kubectl get -o yaml`, edited): what Nerve wrote on that one is taken off again.
 
 import { askedOf } from '../engine/pod/asked.ts';
+import { graceSeconds, PROTECTION } from '../engine/pod/marks.ts';
 import { ENV, HOLD_GATE, HOOK_PORT, JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
 import { annotation, rfc3339 } from '../engine/pod/read.ts';
 import type { Container, EnvVar, Pod } from '../engine/pod/types.ts';
@@ -12,12 +13,8 @@ import type { Predecessor } from '../ports.ts';
 import type { AdmissionContext, Toleration } from './context.ts';
 import { completionIndex, jobIdFor, jobOwner } from './job-id.ts';
 
-/** What a checkpoint needs between SIGTERM and SIGKILL, within the cloud's two minutes. */
-const GRACE_SECONDS = 110;
 /** Clocks of nodes differ a little. */
 const HANDOVER_SLACK_MS = 5000;
-
-const PROTECTION = { 'karpenter.sh/do-not-disrupt': 'true', 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false' } as const;
 
 /** Written by worker and agent, never by whoever creates a pod. */
 const LATER: readonly string[] = [
@@ -142,7 +139,7 @@ function equipped(pod: Pod, attempt: Attempt): Pod {
   const containers = pod.spec.containers.map((container) => (container === chosen ? withEnvironment(container, attempt) : container));
   return {
     ...pod,
-    spec: { ...pod.spec, containers, terminationGracePeriodSeconds: Math.max(pod.spec.terminationGracePeriodSeconds ?? 0, GRACE_SECONDS) },
+    spec: { ...pod.spec, containers, terminationGracePeriodSeconds: graceSeconds(pod.spec.terminationGracePeriodSeconds) },
   };
 }
 

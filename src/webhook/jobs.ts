@@ -86,6 +86,18 @@ function takesStopped(onExitCodes: unknown): boolean {
 }
 
 function warnings(spec: Map): readonly string[] {
+  return [...policyWarning(spec), ...deadlineWarning(spec)];
+}
+
+function policyWarning(spec: Map): readonly string[] {
+  if (ignoresDisruption(spec['podFailurePolicy'])) return [];
+  const moves = Math.max(0, backoffLimit(spec) - 1);
+  return [
+    `each evacuation of its pods counts against backoffLimit, so it is moved at most ${moves} times and then runs on demand; a podFailurePolicy that ignores DisruptionTarget lifts that.`,
+  ];
+}
+
+function deadlineWarning(spec: Map): readonly string[] {
   if (!isNumber(spec['activeDeadlineSeconds'])) return [];
   return [`activeDeadlineSeconds of the Job also counts while its pods are held; ${POD.deadline} is the deadline that Nerve keeps.`];
 }

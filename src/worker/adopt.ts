@@ -35,6 +35,8 @@ export interface AdoptOptions {
   readonly beatRealMs: number;
   /** Without Redis nothing is released or moved; the beat goes on for this long, unless a held job must start within it. */
   readonly redisGraceMs: number;
+  /** Where the worker may create pods; null: everywhere. */
+  readonly jobNamespaces: readonly string[] | null;
   readonly defaults: { readonly optimize: Optimize; readonly retries: number; readonly instanceTypes: readonly string[] };
 }
 
@@ -84,6 +86,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
       knownTypes: types.length > 0 ? types : defaults.instanceTypes,
       defaults,
       carbonPriceUsdPerTonne: CARBON_PRICE_USD_PER_TONNE,
+      jobNamespaces: options.jobNamespaces,
       medianMs: (await ports.medianDurationMs(jobNameOf(pod)))?.medianMs ?? null,
     });
     if (adopted === null) return;
@@ -96,7 +99,8 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
       { type: 'submitted', atMs, spec, latestStartMs, simulated: view.simulated },
       ...lostAttempts(spec, await ports.cluster.attemptsOf(jobId), latestStartMs, atMs),
     ];
-    if (atOnce) events.push({ type: 'release-requested', atMs });
+    // A release means at once at any price; who waits for spot is started at once where there is some.
+    if (atOnce && spec.spotOnly !== true) events.push({ type: 'release-requested', atMs });
     if ((await records.append(jobId, 0, events)) === 'conflict') return;
     await alarms.arm(jobId, clock.nowMs());
     log.info({ jobId, pod: pod.metadata.name, namespace: pod.metadata.namespace, warnings }, 'adopted');

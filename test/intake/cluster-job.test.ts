@@ -185,7 +185,7 @@ describe('where Nerve is away', () => {
     };
     expect({ schedulingGates, terminationGracePeriodSeconds }).toEqual({
       schedulingGates: [{ name: 'nerve.io/hold' }],
-      terminationGracePeriodSeconds: 120,
+      terminationGracePeriodSeconds: 110,
     });
     expect(Object.fromEntries((containers[0]?.env ?? []).map(({ name, value }) => [name, value]))).toMatchObject({
       A: '1',

@@ -59,6 +59,14 @@ describe('the rule for Jobs', () => {
   });
 
   it('warns that a time limit of the Job counts while its pods are held', () => {
-    expect(created({ activeDeadlineSeconds: 3600 }).verdict.warnings).toHaveLength(1);
+    const fits = { podFailurePolicy: { rules: [onDisruption('Ignore')] } };
+    expect(created(fits).verdict.warnings).toEqual([]);
+    expect(created({ ...fits, activeDeadlineSeconds: 3600 }).verdict.warnings).toHaveLength(1);
+  });
+
+  it('warns that evacuations use up the limit where no policy ignores them', () => {
+    const said = (backoffLimit: number): string => created({ backoffLimit }).verdict.warnings.join();
+    expect(said(4)).toContain('at most 3 times');
+    expect(said(0)).toContain('at most 0 times');
   });
 });

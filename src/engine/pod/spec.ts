@@ -15,6 +15,8 @@ export interface SpecFacts {
   readonly carbonPriceUsdPerTonne: Readonly<Record<Optimize, number>>;
   /** Of finished runs of this name; null: none. */
   readonly medianMs: number | null;
+  /** Where Nerve may create the next attempt of a bare pod; null: everywhere. */
+  readonly jobNamespaces: readonly string[] | null;
 }
 
 export interface Adopted {
@@ -73,8 +75,22 @@ export function specFromPod(pod: Pod, facts: SpecFacts): Adopted | null {
     retries: read(POD.retries, count, '3') ?? facts.defaults.retries,
     checkpointUri: read(POD.checkpointUri, uri, 's3://bucket/prefix') ?? uriOfEnvironment(pod),
     program: programOf(pod),
+    ...capacityOf(pod, facts, deadlineMs),
   };
   return { spec, atOnce: deadlineMs === null || workMs === null, warnings };
+}
+
+/** What this pod can have beside price and time (engine/capacity.ts). */
+function capacityOf(pod: Pod, { jobNamespaces }: SpecFacts, deadlineMs: number | null): Pick<JobSpec, 'onDemandOnly' | 'maxEvictions' | 'spotOnly'> {
+  const { namespace, owner } = programOf(pod);
+  // A Job that is older than the webhook says nothing of its limit: it counts as 0.
+  const limit = Number(annotation(pod, POD.backoffLimit) ?? 0);
+  const counted = owner === 'job' && annotation(pod, POD.ignoresDisruption) !== 'true';
+  return {
+    ...(owner === 'none' && jobNamespaces?.includes(namespace) === false ? { onDemandOnly: true } : {}),
+    ...(counted ? { maxEvictions: Number.isSafeInteger(limit) ? Math.max(0, limit - 1) : 0 } : {}),
+    ...(deadlineMs === null && annotation(pod, POD.capacityFallback) !== 'on-demand' ? { spotOnly: true } : {}),
+  };
 }
 
 function amount(text: string): number | null {

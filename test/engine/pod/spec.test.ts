@@ -9,6 +9,7 @@ const facts: SpecFacts = {
   defaults: { optimize: 'cost', retries: 3 },
   carbonPriceUsdPerTonne: { cost: 0, balanced: 190, carbon: 100_000 },
   medianMs: null,
+  jobNamespaces: null,
 };
 
 const HOUR_MS = 3_600_000;
