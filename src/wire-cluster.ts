@@ -1,20 +1,18 @@
-// The part of wire that runs the worker and the agent in a cluster. Apart from wire.ts, so that a process in a cluster loads nothing of the
-// local cloud, and none of them the Kubernetes client library.
+// The part of wire that runs the worker in a cluster. Apart from wire.ts, so that a process in a cluster loads nothing of the local cloud, nor
+// the Kubernetes client library. The agent's is wire-agent.ts.
 
 import { readFileSync } from 'node:fs';
 import { serviceAccountApi } from './adapters/k8s/api.ts';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
 import { type InCluster, inCluster } from './config/in-cluster.ts';
-import { environment } from './config/load.ts';
+import { environment } from './config/environment.ts';
 import { engineSettings } from './config/timing.ts';
 import type { Config } from './config/schema.ts';
 import { NerveError } from './engine/errors.ts';
 import { POD } from './engine/pod/names.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
-import type { Where } from './wire.ts';
 
-const UNCORDON_AFTER_MS = 600_000;
 const BEAT_REAL_MS = 20_000;
 const ADOPT_PERIOD_REAL_MS = 5000;
 const MARKET_TICK_REAL_MS = 30_000;
@@ -22,13 +20,18 @@ const MARKET_TICK_REAL_MS = 30_000;
 const wallClock = () => clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
 
 function settingsOf(config: Config, here: InCluster): EngineSettings {
-  return { ...engineSettings(config, 1), sweepMs: here.sweepSeconds * 1000, noticeMs: here.noticeSeconds * 1000 };
+  return {
+    ...engineSettings(config, 1),
+    sweepMs: here.sweepSeconds * 1000,
+    noticeMs: here.noticeSeconds * 1000,
+    moveWindowMs: here.moveWindowSeconds * 1000,
+  };
 }
 
 /** The worker of a cluster; runs until aborted. */
-export async function runClusterWorker(at: Where, signal: AbortSignal): Promise<void> {
+export async function runClusterWorker(config: Config, signal: AbortSignal): Promise<void> {
   const here = inCluster(environment());
-  const { url } = at.config.redis;
+  const { url } = config.redis;
   if (url === null) throw new NerveError('usage', 'The worker needs a Redis.', { hint: 'Set NERVE_REDIS_URL; the chart does.' });
   if (here.attemptKeyFile === null) throw new NerveError('usage', 'NERVE_ATTEMPT_KEY_FILE is not set.', { hint: 'The chart sets it.' });
   const secret = readFileSync(here.attemptKeyFile);
@@ -50,7 +53,7 @@ export async function runClusterWorker(at: Where, signal: AbortSignal): Promise<
   const queue = await openQueue({ target: { url }, patience: 'wait', clock, log });
   const { records, alarms, leadership } = queue;
   const vault = queue.vault(secret);
-  const settings = settingsOf(at.config, here);
+  const settings = settingsOf(config, here);
   const { placementTimeoutMs } = settings;
   const market = kubernetesMarket({ prices, ledger: follow.ledger, clock, placementTimeoutMs, region: here.region });
   const cluster = kubernetesCluster({ api, follow, vault, dialect: here.dialect, clock, log });
@@ -68,7 +71,7 @@ export async function runClusterWorker(at: Where, signal: AbortSignal): Promise<
       periodRealMs: ADOPT_PERIOD_REAL_MS,
       beatRealMs: BEAT_REAL_MS,
       redisGraceMs: here.redisGraceSeconds * 1000,
-      defaults: at.config.job,
+      defaults: config.job,
     },
   );
   const options = { settings, sweepRealMs: settings.sweepMs, marketTickRealMs: MARKET_TICK_REAL_MS, looked: adoption.looked };
@@ -89,38 +92,3 @@ function beatOf({ podName, podNamespace }: InCluster, patch: (path: string, body
   const path = `/api/v1/namespaces/${podNamespace}/pods/${podName}`;
   return async () => void (await patch(path, { metadata: { annotations: { [POD.beat]: String(Math.floor(Date.now() / 1000)) } } }));
 }
-
-export interface AgentOf {
-  readonly node: string;
-  readonly imdsUrl: string;
-}
-
-/** The agent of one node of a cluster (a test runs several in one process); runs until aborted. */
-export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortSignal): Promise<void> {
-  const here = inCluster(environment());
-  const clock = wallClock();
-  const log = createLog('agent');
-  const [{ instanceMetadata }, { httpHooks }, { kubernetesNodeHost }, { runAgent }] = await Promise.all([
-    import('./adapters/aws/imds.ts'),
-    import('./adapters/hooks/http.ts'),
-    import('./adapters/k8s/node-host.ts'),
-    import('./agent/run.ts'),
-  ]);
-  const api = serviceAccountApi(here.account);
-  const options = {
-    pollRealMs: here.agentPollSeconds * 1000,
-    progressRealMs: here.progressSeconds * 1000,
-    uncordonAfterMs: UNCORDON_AFTER_MS,
-  };
-  await Promise.all(
-    nodes.flatMap(({ node, imdsUrl }) => {
-      const host = kubernetesNodeHost(api, node, clock, log);
-      const ports = { metadata: instanceMetadata(imdsUrl), host, hooks: httpHooks(), clock, log };
-      return [host.run(signal), runAgent(ports, options, signal)];
-    }),
-  );
-  api.close();
-}
-
-/** This pod's node, where no flag names one. */
-export const ownNode = (): string | null => inCluster(environment()).nodeName;

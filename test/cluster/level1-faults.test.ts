@@ -12,7 +12,7 @@ const why = await whyNoCluster();
 describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? '' : ` (skipped: ${why})`}`, () => {
   let world: World;
   beforeAll(async () => {
-    world = await startWorld(1);
+    world = await startWorld({ perPool: 1 });
   }, 1_800_000);
   afterAll(() => world?.stop(), 60_000);
 
