@@ -234,7 +234,8 @@ export function startTrainings(admin: Admin, namespace: string, { sealMs = 500, 
   /** Training goes on while the API server is away. */
   const tick = async (): Promise<void> => {
     await lookAtPods().catch(() => undefined);
-    await Promise.all([...runs.values()].map((run) => (run.state === 'dead' ? undefined : advance(run).catch(() => undefined))));
+    const alive = [...runs.values()].filter((run) => run.state !== 'dead');
+    await Promise.all(alive.map((run) => advance(run).catch(() => undefined)));
   };
 
   const loop = (async () => {

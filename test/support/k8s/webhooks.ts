@@ -16,7 +16,7 @@ const WORKER_LABELS = { 'app.kubernetes.io/name': 'nerve-agent', 'app.kubernetes
 const REGISTRATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
 /** What it leaves as it is: pods that a test has written as they are after the webhook. */
 export const READY_LABEL = 'nerve.test/ready';
-export const WORKER_POD = 'worker';
+const WORKER_POD = 'worker';
 /** For the worker whose beat the webhook reads. */
 export const BEATING = { NERVE_POD_NAME: WORKER_POD, NERVE_POD_NAMESPACE: SYSTEM } as const;
 
