@@ -107,7 +107,7 @@ function start(name: string, args: readonly string[]): Measured {
 
 let stopping = false;
 const life = await startLife(cluster, load);
-const measured = [start('bare', ['-e', BARE]), start('worker', ['dist/cli.js', 'worker']), start('agent', ['dist/cli.js', 'agent'])];
+const measured = [start('bare', ['-e', BARE]), start('worker', ['dist/cli.js', 'worker']), start('agent', ['--lite-mode', 'dist/cli.js', 'agent'])];
 await pause(WARM_UP_MS);
 const pidOf = ({ child, name }: Measured): number => {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) throw new Error(`${name} does not run`);

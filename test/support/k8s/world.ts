@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod, PodSpec } from '../../../src/engine/pod/types.ts';
 import { type TestRedis, testRedis } from '../redis.ts';
+import { ApiError } from './admin.ts';
 import { type ControlPlane, createNode, createNodes, startControlPlane, type TestNode } from './control-plane.ts';
 import type { Daemon } from './daemon.ts';
 import { type Metadata, startMetadata } from './metadata.ts';
@@ -15,7 +16,7 @@ export const NAMESPACE = 'jobs';
 /** Of an interruption notice. */
 const NOTICE_MS = 12_000;
 /** An API server that is away comes back within this. */
-const NODE_GONE_LIMIT_MS = 120_000;
+const NODE_GONE_LIMIT_MS = 300_000;
 
 const SETTINGS = `
 policy:
@@ -105,22 +106,23 @@ export async function startWorld({ perPool = 2, training = {}, env = {}, program
   programs.push(agent);
 
   const path = `/api/v1/namespaces/${NAMESPACE}/pods`;
+  /** Deleting twice is no error: each call may be the second try. */
+  const forget = async (node: TestNode): Promise<void> => {
+    await admin.call('DELETE', `/api/v1/nodes/${node.name}`).catch(ifGone);
+    const left = await admin.call<{ items: readonly Pod[] }>('GET', `${path}?fieldSelector=spec.nodeName=${node.name}`);
+    for (const { metadata: of } of left.items) await admin.call('DELETE', `${path}/${of.name ?? ''}?gracePeriodSeconds=0`).catch(ifGone);
+    metadata.calm(node.name);
+    await createNode(admin, node);
+  };
   const vanish = async (node: TestNode): Promise<void> => {
     trainings.vanish(node.name);
     // The machine is gone whether the API server is there to be told or not.
-    await until(
-      () =>
-        admin.call('DELETE', `/api/v1/nodes/${node.name}`).then(
-          () => true,
-          () => false,
-        ),
-      NODE_GONE_LIMIT_MS,
-      () => `node ${node.name} could not be deleted`,
-    );
-    const left = await admin.call<{ items: readonly Pod[] }>('GET', `${path}?fieldSelector=spec.nodeName=${node.name}`);
-    for (const { metadata: of } of left.items) await admin.call('DELETE', `${path}/${of.name ?? ''}?gracePeriodSeconds=0`).catch(() => undefined);
-    metadata.calm(node.name);
-    await createNode(admin, node);
+    const done = (): Promise<boolean> =>
+      forget(node).then(
+        () => true,
+        () => false,
+      );
+    await until(done, NODE_GONE_LIMIT_MS, () => `node ${node.name} could not be deleted`);
   };
   return {
     plane,
@@ -151,6 +153,10 @@ export async function startWorld({ perPool = 2, training = {}, env = {}, program
       await redis.stop();
     },
   };
+}
+
+function ifGone(error: unknown): void {
+  if (!(error instanceof ApiError && error.status === 404)) throw error;
 }
 
 /** Metadata and spec of a pod as the webhook leaves a labelled one: gated, with its job's id and the checkpoint environment. */
