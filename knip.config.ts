@@ -11,7 +11,7 @@ const assembled = existsSync('src/cli.ts');
 
 const config: KnipConfig = {
   entry: [
-    ...(assembled ? ['src/cli.ts!', 'src/commands/**/*.ts!'] : ['src/**/*.ts!', 'test/support/**/*.ts']),
+    ...(assembled ? ['src/cli.ts!', 'src/pod.ts!', 'src/commands/**/*.ts!'] : ['src/**/*.ts!', 'test/support/**/*.ts']),
     'scripts/{build,chart-schema,check,check-self,ci,image,make-tools,test}.ts',
     'bench/*.ts',
     'bench/*/main.ts',

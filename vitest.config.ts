@@ -15,7 +15,9 @@ const GATE = [
 /** A real control plane with fake nodes: only the gate runs it. */
 const CLUSTER = ['test/cluster/**/*.test.ts'];
 
-const cluster = { test: { name: 'cluster', include: CLUSTER, fileParallelism: false, sequence: { groupOrder: 4 } } };
+const cluster = {
+  test: { name: 'cluster', include: CLUSTER, globalSetup: ['test/support/build-once.ts'], fileParallelism: false, sequence: { groupOrder: 4 } },
+};
 const gate = {
   test: {
     name: 'gate',

@@ -1,5 +1,5 @@
 // `npm run build`: bundles src/cli.ts into dist/, one chunk per lazily imported file, so that a command loads only what it
-// needs. The worker and the agent are commands of the same bundle.
+// needs. Worker and agent are commands of the same bundle; in a cluster dist/pod.js starts them.
 //
 // Surprises: packages that are CommonJS inside (bullmq, pino) call `require` at run time, hence the banner; and the compile
 // cache must be on before the first import is evaluated, hence a separate dist/cli.js that turns it on and then imports. oclif finds
@@ -12,14 +12,18 @@ import { build } from 'esbuild';
 import { lightStart } from './light-start.ts';
 
 const ENTRY = 'src/cli.ts';
+/** The programs of a cluster start without the command line around them. */
+const POD = 'src/pod.ts';
 const START = `process.getBuiltinModule('node:module').enableCompileCache();
-await import('./main.js');
+const [, , role, ...rest] = process.argv;
+const pod = process.env.NERVE_TARGET === 'cluster' && (role === 'agent' || role === 'worker') && !rest.includes('--help');
+await import(pod ? './pod.js' : './main.js');
 `;
 
 if (existsSync(ENTRY)) {
   await rm('dist', { recursive: true, force: true });
   await build({
-    entryPoints: { main: ENTRY },
+    entryPoints: { main: ENTRY, pod: POD },
     outdir: 'dist',
     bundle: true,
     splitting: true,

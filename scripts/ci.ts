@@ -100,7 +100,7 @@ const parts: readonly Part[] = [
     : more('demo, default and one random seed', 'test/slow/demo.test.ts', { NERVE_SLOW: '1', NERVE_DEMO_SEEDS: '1' }, ['-t', 'keeps the promise']),
   ...(full
     ? [
-        more('cluster, level 1', 'test/cluster/*.test.ts', { NERVE_CLUSTER: '1' }),
+        more('cluster, level 1', 'test/cluster/*.test.ts', { NERVE_CLUSTER: '1', NERVE_CLUSTER_LOAD: '1' }),
         script('run', 'check:self'),
         ...benches(),
         { name: 'README walk', run: readmeWalk },

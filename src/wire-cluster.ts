@@ -1,5 +1,5 @@
-// The part of wire that runs the worker and the agent in a cluster. Apart from wire.ts, so that a process in a cluster loads nothing of the
-// local cloud, and none of them the Kubernetes client library.
+// The part of wire that runs the worker in a cluster. Apart from wire.ts, so that a process in a cluster loads nothing of the local cloud, nor
+// the Kubernetes client library. The agent's is wire-agent.ts.
 
 import { readFileSync } from 'node:fs';
 import { serviceAccountApi } from './adapters/k8s/api.ts';
@@ -8,7 +8,7 @@ import { serveMetrics } from './adapters/metrics/server.ts';
 import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
 import { type InCluster, inCluster } from './config/in-cluster.ts';
-import { environment } from './config/load.ts';
+import { environment } from './config/environment.ts';
 import { logLevel } from './config/log-level.ts';
 import { engineSettings } from './config/timing.ts';
 import type { Config } from './config/schema.ts';
@@ -19,9 +19,7 @@ import { annotation } from './engine/pod/read.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { Arrivals, Clock, Leadership, Market } from './ports.ts';
 import type { RecordsWithHistory } from './queue/records.ts';
-import type { Where } from './wire.ts';
 
-const UNCORDON_AFTER_MS = 600_000;
 const BEAT_REAL_MS = 20_000;
 const ADOPT_PERIOD_REAL_MS = 5000;
 const MARKET_TICK_REAL_MS = 30_000;
@@ -29,13 +27,18 @@ const MARKET_TICK_REAL_MS = 30_000;
 const wallClock = () => clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
 
 function settingsOf(config: Config, here: InCluster): EngineSettings {
-  return { ...engineSettings(config, 1), sweepMs: here.sweepSeconds * 1000, noticeMs: here.noticeSeconds * 1000 };
+  return {
+    ...engineSettings(config, 1),
+    sweepMs: here.sweepSeconds * 1000,
+    noticeMs: here.noticeSeconds * 1000,
+    moveWindowMs: here.moveWindowSeconds * 1000,
+  };
 }
 
 /** The worker of a cluster; runs until aborted. */
-export async function runClusterWorker(at: Where, version: string, signal: AbortSignal): Promise<void> {
+export async function runClusterWorker(config: Config, version: string, signal: AbortSignal): Promise<void> {
   const here = inCluster(environment());
-  const { url } = at.config.redis;
+  const { url } = config.redis;
   if (url === null) throw new NerveError('usage', 'The worker needs a Redis.', { hint: 'Set NERVE_REDIS_URL; the chart does.' });
   if (here.attemptKeyFile === null) throw new NerveError('usage', 'NERVE_ATTEMPT_KEY_FILE is not set.', { hint: 'The chart sets it.' });
   const secret = readFileSync(here.attemptKeyFile);
@@ -64,7 +67,7 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
   let epoch: number | null = null;
   const leadership: Leadership = { lead: async () => (epoch = await queue.leadership.lead()), resign: () => queue.leadership.resign() };
   const vault = queue.vault(secret, metrics);
-  const settings = settingsOf(at.config, here);
+  const settings = settingsOf(config, here);
   const { placementTimeoutMs } = settings;
   const market = kubernetesMarket({ prices, ledger: follow.ledger, clock, placementTimeoutMs, region: here.region });
   const cluster = kubernetesCluster({ api, follow, vault, dialect: here.dialect, clock, log, metrics });
@@ -84,7 +87,7 @@ export async function runClusterWorker(at: Where, version: string, signal: Abort
       beatRealMs: BEAT_REAL_MS,
       redisGraceMs: here.redisGraceSeconds * 1000,
       jobNamespaces: here.jobNamespaces,
-      defaults: at.config.job,
+      defaults: config.job,
     },
   );
   const options = { settings, sweepRealMs: settings.sweepMs, marketTickRealMs: MARKET_TICK_REAL_MS, looked: adoption.looked };
@@ -132,38 +135,3 @@ function beatOf({ podName, podNamespace }: InCluster, patch: (path: string, body
     await patch(path, { metadata: { annotations: { [POD.beat]: String(counter) } } });
   };
 }
-
-export interface AgentOf {
-  readonly node: string;
-  readonly imdsUrl: string;
-}
-
-/** The agent of one node of a cluster (a test runs several in one process); runs until aborted. */
-export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortSignal): Promise<void> {
-  const here = inCluster(environment());
-  const clock = wallClock();
-  const log = createLog('agent', logLevel(environment()));
-  const [{ instanceMetadata }, { httpHooks }, { kubernetesNodeHost }, { runAgent }] = await Promise.all([
-    import('./adapters/aws/imds.ts'),
-    import('./adapters/hooks/http.ts'),
-    import('./adapters/k8s/node-host.ts'),
-    import('./agent/run.ts'),
-  ]);
-  const api = serviceAccountApi(here.account);
-  const options = {
-    pollRealMs: here.agentPollSeconds * 1000,
-    progressRealMs: here.progressSeconds * 1000,
-    uncordonAfterMs: UNCORDON_AFTER_MS,
-  };
-  await Promise.all(
-    nodes.flatMap(({ node, imdsUrl }) => {
-      const host = kubernetesNodeHost(api, node, clock, log);
-      const ports = { metadata: instanceMetadata(imdsUrl), host, hooks: httpHooks(), clock, log };
-      return [host.run(signal), runAgent(ports, options, signal)];
-    }),
-  );
-  api.close();
-}
-
-/** This pod's node, where no flag names one. */
-export const ownNode = (): string | null => inCluster(environment()).nodeName;

@@ -10,7 +10,7 @@ import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
 import { webhookPlace, workerPlace } from './config/fail-safe.ts';
 import { inCluster } from './config/in-cluster.ts';
-import { environment } from './config/load.ts';
+import { environment } from './config/environment.ts';
 import { logLevel } from './config/log-level.ts';
 import type { Config } from './config/schema.ts';
 import type { Log } from './ports.ts';

@@ -2,7 +2,7 @@
 
 import { kubeconfigThere, connect } from './adapters/k8s/user-config.ts';
 import { userCluster } from './adapters/k8s/user.ts';
-import { environment } from './config/load.ts';
+import { environment } from './config/environment.ts';
 import type { Config, ContextDefaults } from './config/schema.ts';
 import { engineSettings } from './config/timing.ts';
 import { NerveError } from './engine/errors.ts';

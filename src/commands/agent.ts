@@ -1,9 +1,7 @@
 import { Flags } from '@oclif/core';
+import { EC2_METADATA } from '../config/in-cluster.ts';
 import { NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
-
-/** EC2's own, for the host's network. */
-const IMDS = 'http://169.254.169.254';
 
 export default class Agent extends NerveCommand {
   static override description =
@@ -12,7 +10,7 @@ export default class Agent extends NerveCommand {
   static override flags = {
     node: Flags.string({ multiple: true, description: 'name of the node; in a cluster, by default, the one that this pod is on' }),
     imds: Flags.string({
-      default: IMDS,
+      default: EC2_METADATA,
       env: 'AWS_EC2_METADATA_SERVICE_ENDPOINT',
       description: "the node's instance metadata endpoint; {node} in it stands for the node's name",
     }),
@@ -26,7 +24,7 @@ export default class Agent extends NerveCommand {
     const stopped = untilStopped(flags['follow-stdin']);
     const at = where(flags);
     if (at.config.target === 'cluster') {
-      const { ownNode, runClusterAgents } = await import('../wire-cluster.ts');
+      const { ownNode, runClusterAgents } = await import('../wire-agent.ts');
       const nodes = flags.node ?? [ownNode() ?? noNode()];
       const agents = nodes.map((node) => ({ node, imdsUrl: flags.imds.replaceAll('{node}', node) }));
       await runClusterAgents(agents, stopped);

@@ -13,7 +13,7 @@ export default class Worker extends NerveCommand {
     const { untilStopped } = await import('../terminal/until-stopped.ts');
     const stopped = untilStopped(flags['follow-stdin']);
     const at = where(flags);
-    if (at.config.target === 'cluster') await (await import('../wire-cluster.ts')).runClusterWorker(at, this.config.version, stopped);
+    if (at.config.target === 'cluster') await (await import('../wire-cluster.ts')).runClusterWorker(at.config, this.config.version, stopped);
     else await runLocalWorker(at, stopped);
     process.exit(0);
   }

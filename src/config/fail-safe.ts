@@ -2,7 +2,7 @@
 
 import { NerveError } from '../engine/errors.ts';
 import { inCluster } from './in-cluster.ts';
-import type { Environment } from './load.ts';
+import type { Environment } from './environment.ts';
 
 /** The pods whose beat says that Nerve is alive. */
 export interface WorkerPlace {

@@ -2,7 +2,10 @@
 // nerve.yaml, because nobody writes these by hand.
 
 import { NerveError } from '../engine/errors.ts';
-import type { Environment } from './load.ts';
+import type { Environment } from './environment.ts';
+
+/** EC2's own instance metadata, for the host's network. */
+export const EC2_METADATA = 'http://169.254.169.254';
 
 const ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 const DIALECTS = ['auto', 'karpenter', 'eks', 'labels'] as const;
@@ -26,6 +29,8 @@ export interface InCluster {
   readonly jobNamespaces: readonly string[] | null;
   /** Null: metrics are not served. */
   readonly metricsPort: number | null;
+  /** The hour of "at most two moves an hour"; another length only for tests, which have no hour. */
+  readonly moveWindowSeconds: number;
 }
 
 /** @throws NerveError `usage` when it does not run in a cluster, or a value cannot be read. */
@@ -60,6 +65,7 @@ export function inCluster(env: Environment): InCluster {
     redisGraceSeconds: seconds('NERVE_REDIS_GRACE_SECONDS', 600),
     jobNamespaces: env['NERVE_JOB_NAMESPACES']?.split(',').flatMap((name) => name.trim() || []) ?? null,
     metricsPort: portOf(env, 'NERVE_METRICS_PORT'),
+    moveWindowSeconds: seconds('NERVE_MOVE_WINDOW_SECONDS', 3600),
   };
 }
 

@@ -1,16 +1,11 @@
-// Flags > environment (NERVE_*) > nerve.yaml > defaults. The only file that reads process.env, so that a test or an
-// embedding program can give another environment.
+// Flags > environment (NERVE_*) > nerve.yaml > defaults. The environment is given, so that a test or an embedding program can give another.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { NerveError } from '../engine/errors.ts';
+import { type Environment, environment } from './environment.ts';
 import { type Config, configSchema } from './schema.ts';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The process's environment, for those who hand it on (a job's processes, the search for a Redis on PATH). */
-export const environment = (): Environment => process.env;
 
 export type Overrides = { readonly [K in keyof Config]?: unknown };
 
@@ -42,7 +37,7 @@ export interface LoadOptions {
 }
 
 /** @throws NerveError `usage` naming the setting that is wrong and where it came from. */
-export function loadConfig({ env = process.env, cwd = process.cwd(), flags = {} }: LoadOptions = {}): Loaded {
+export function loadConfig({ env = environment(), cwd = process.cwd(), flags = {} }: LoadOptions = {}): Loaded {
   const file = env['NERVE_CONFIG'] ?? join(cwd, 'nerve.yaml');
   const sources: Record<string, string> = {};
   const merged: Record<string, unknown> = {};

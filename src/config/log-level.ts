@@ -1,7 +1,7 @@
 // NERVE_LOG_LEVEL, which the chart sets from `logLevel`. From the environment alone: a log is opened before any file is read.
 
 import { NerveError } from '../engine/errors.ts';
-import type { Environment } from './load.ts';
+import type { Environment } from './environment.ts';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 type LogLevel = (typeof LEVELS)[number];

@@ -4,7 +4,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { Environment } from './load.ts';
+import type { Environment } from './environment.ts';
 
 export interface Paths {
   readonly state: string;

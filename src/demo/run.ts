@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { environment } from '../config/load.ts';
+import { environment } from '../config/environment.ts';
 import { pathsFor } from '../config/paths.ts';
 import { NerveError } from '../engine/errors.ts';
 import { fold } from '../engine/fold.ts';

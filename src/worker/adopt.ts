@@ -45,6 +45,7 @@ const JOB_GONE_MS = 15 * 60_000;
 const POD_GONE_MS = 10_000;
 const MAX_CONFLICTS = 20;
 const GATHER_REAL_MS = 200;
+const TAKEN_ABREAST = 8;
 
 export interface Adoption {
   run(signal: AbortSignal): Promise<void>;
@@ -166,10 +167,13 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const jobIds = new Set(present.map(({ jobId }) => jobId));
     const live = new Set(await records.live());
     heart?.answered();
-    for (const arrival of present) {
-      // One pod that cannot be taken must not keep the others waiting.
-      await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
-    }
+    // One pod that cannot be taken must not keep the others waiting, nor a slow API server those that came at the same time.
+    const left = present.values();
+    const taker = async (): Promise<void> => {
+      for (const arrival of left)
+        await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
+    };
+    await Promise.all(Array.from({ length: TAKEN_ABREAST }, taker));
     await missing(jobIds);
     forgetOld(jobIds);
   };

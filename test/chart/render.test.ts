@@ -99,13 +99,14 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
       expect(container.resources.limits['memory']).toBe('128Mi');
     });
 
-    it.each(all.filter(({ name }) => !/-(redis|test)$/.test(name)))('$name runs Node with the flags that keep it small', ({ container }) => {
+    it.each(all.filter(({ name }) => !/-(redis|test)$/.test(name)))('$name runs Node with the flags that keep it small', ({ name, container }) => {
       expect(container.command).toEqual([
         '/usr/local/bin/node',
         '--optimize-for-size',
         '--v8-pool-size=1',
         '--max-semi-space-size=1',
         '--max-old-space-size=32',
+        ...(name.endsWith('-agent') ? ['--lite-mode'] : []),
         '/opt/nerve/dist/cli.js',
       ]);
       expect(container.env).toEqual(

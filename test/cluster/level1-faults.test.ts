@@ -1,18 +1,20 @@
 // Level 1, what goes wrong: a worker killed, Redis wiped, the API server away, a node that vanishes, pods of Jobs, users who change their mind. One
 // control plane for all; each case has jobs of its own.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Pod } from '../../src/engine/pod/types.ts';
 import { whyNoCluster } from '../support/k8s/control-plane.ts';
 import { adopted, adoptedPod, NAMESPACE, OVERHEAD_SECONDS, startWorld, until, type World } from '../support/k8s/world.ts';
 
+const AWAY_MS = 20_000;
 const why = await whyNoCluster();
 
 describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? '' : ` (skipped: ${why})`}`, () => {
   let world: World;
   beforeAll(async () => {
-    world = await startWorld(1);
+    world = await startWorld({ perPool: 1 });
   }, 1_800_000);
   afterAll(() => world?.stop(), 60_000);
 
@@ -35,6 +37,10 @@ describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? ''
     return [...late, ...world.trainings.faults];
   };
   const podsOf = (id: string): Promise<readonly Pod[]> => world.pods(`nerve.io/job-id=${id}`);
+  const checkpointOf = async (id: string): Promise<string | null> =>
+    (await podsOf(id)).map((pod) => pod.metadata.annotations?.['nerve.io/last-checkpoint']).findLast((text) => text !== undefined) ?? null;
+  /** Until its agent has written a newer checkpoint on its pod than this one. */
+  const saved = (id: string, before: string | null): Promise<void> => until(async () => (await checkpointOf(id)) !== before, 60_000, world.tails);
   const stateOf = async (id: string): Promise<string | undefined> =>
     (await podsOf(id)).map((pod) => pod.metadata.annotations?.['nerve.io/state']).findLast((state) => state !== undefined);
 
@@ -44,7 +50,7 @@ describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? ''
     await allTrain(ids);
     const node = world.nodes.find((each) => each.name === training('j-gone0')?.node);
     if (node === undefined) throw new Error('not on a known node');
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await saved('j-gone0', null);
     await world.vanish(node);
     expect(await allEnd(ids, 120_000)).toEqual([]);
     expect(world.trainings.ended.get('j-gone0')?.attempts).toBe(2);
@@ -139,7 +145,8 @@ describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? ''
     await world.worker.kill();
     const more = jobs('meanwhile', 4);
     await submit(more, 20, 60);
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    // Nobody decides, and training goes on: its agent says so.
+    await saved('j-killed0', await checkpointOf('j-killed0'));
     await world.startWorker('worker-2');
     expect(await allEnd([...ids, ...more], 150_000)).toEqual([]);
   });
@@ -151,7 +158,8 @@ describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? ''
     await submit(ids, 30, 120);
     await allTrain(ids);
     await apiServer.stop();
-    await new Promise((resolve) => setTimeout(resolve, 20_000));
+    // No wait for anything: how long it is away is what is tried.
+    await pause(AWAY_MS);
     await apiServer.start();
     const more = jobs('back', 2);
     await submit(more, 20, 60);

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findRedisServer } from '../../src/adapters/redis-server/find.ts';
-import { environment } from '../../src/config/load.ts';
+import { environment } from '../../src/config/environment.ts';
 import { pathsFor } from '../../src/config/paths.ts';
 import { CHART, findHelm, helmAt } from '../support/chart/helm.ts';
 

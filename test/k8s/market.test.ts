@@ -62,6 +62,22 @@ function marketOf(ledger: Ledger, prices = parsePrices(file, 'prices.yaml')) {
 const ALL = ['eu-west-3a on-demand 1', 'eu-west-3a spot 0.35', 'eu-west-3b on-demand 1', 'eu-west-3b spot 0.37'];
 
 describe('the market of a cluster', () => {
+  it('goes through all pods once a second, however many looks ask for it', async () => {
+    const ledger = new Ledger();
+    let times = 0;
+    const jobs = ledger.jobs.bind(ledger);
+    ledger.jobs = () => {
+      times += 1;
+      return jobs();
+    };
+    const { market, clock } = marketOf(ledger);
+    for (let look = 0; look < 100; look++) await market.view();
+    expect(times).toBe(1);
+    clock.nowMs += 1000;
+    await market.view();
+    expect(times).toBe(2);
+  });
+
   it('offers what the file prices, with its source and age', async () => {
     const { market, offered } = marketOf(new Ledger());
     expect(await offered()).toEqual(ALL);

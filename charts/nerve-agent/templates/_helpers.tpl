@@ -54,6 +54,9 @@ annotations:
 - --v8-pool-size=1
 - --max-semi-space-size=1
 - --max-old-space-size={{ int .heapMegabytes }}
+{{- if .lite }}
+- --lite-mode
+{{- end }}
 - /opt/nerve/dist/cli.js
 {{- end -}}
 

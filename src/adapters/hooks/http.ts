@@ -3,39 +3,29 @@
 // fetch follows redirects and gives up after five minutes without headers, and a big model may take longer to seal.
 
 import { request } from 'node:http';
-import { z } from 'zod';
 import { NerveError } from '../../engine/errors.ts';
 import type { Hooks, HookTarget } from '../../ports.ts';
+import { readProgress, readSeal } from './answers.ts';
 
 const PROGRESS_TIMEOUT_MS = 2000;
 /** A seal without a deadline (move, pause) may take as long as a big model needs. */
 const SEAL_TIMEOUT_MS = 600_000;
 const MAX_ANSWER_BYTES = 65_536;
 
-const count = z.number().int().min(0);
-const seal = z.object({ id: z.string().max(64), step: count, bytes: count, durationMs: z.number().min(0) });
-const progress = z.object({
-  step: count,
-  totalSteps: count.nullable(),
-  stepsPerSecond: z.number().min(0).nullable(),
-  resumed: z.object({ step: count, epoch: count, checkpointId: z.string().max(64).nullable(), ageSeconds: z.number().min(0).default(0) }).nullable(),
-  lastCheckpoint: seal.extend({ final: z.boolean(), ageSeconds: z.number().min(0).default(0) }).nullable(),
-});
-
 export function httpHooks(): Hooks {
   return {
     checkpoint: async (target, { reason, deadlineRealMs }) => {
       const timeoutMs = deadlineRealMs === null ? SEAL_TIMEOUT_MS : Math.max(1000, deadlineRealMs - Date.now());
       const body = JSON.stringify({ reason, deadline: deadlineRealMs === null ? null : new Date(deadlineRealMs).toISOString() });
-      return believed(seal, '/v1/checkpoint', await call(target, 'POST', '/v1/checkpoint', body, timeoutMs));
+      return believed(readSeal, '/v1/checkpoint', await call(target, 'POST', '/v1/checkpoint', body, timeoutMs));
     },
-    progress: async (target) => believed(progress, '/v1/progress', await call(target, 'GET', '/v1/progress', '', PROGRESS_TIMEOUT_MS)),
+    progress: async (target) => believed(readProgress, '/v1/progress', await call(target, 'GET', '/v1/progress', '', PROGRESS_TIMEOUT_MS)),
   };
 }
 
-function believed<T>(shape: z.ZodType<T>, path: string, text: string): T {
+function believed<T>(read: (value: unknown) => T, path: string, text: string): T {
   try {
-    return shape.parse(JSON.parse(text));
+    return read(JSON.parse(text));
   } catch (cause) {
     throw new NerveError('retryable', `The checkpoint hook answered ${path} with what the contract does not know: ${text.slice(0, 300)}`, { cause });
   }

@@ -109,8 +109,9 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
   };
 }
 
-/** What a look would see of this pod, progress left out: that is read when a decision needs it. */
+/** What a look would see of this pod. Progress and periodic checkpoints are left out: they are read when a decision needs them. */
 function print(pod: Pod): string {
   const seen = observePod(pod, { jobId: '', attempt: 0, node: null, goneAtMs: null });
-  return JSON.stringify([isGated(pod), { ...seen, progress: null }, annotation(pod, POD.request)]);
+  const lastCheckpoint = seen.lastCheckpoint?.final === true ? seen.lastCheckpoint : null;
+  return JSON.stringify([isGated(pod), { ...seen, progress: null, lastCheckpoint }, annotation(pod, POD.request)]);
 }

@@ -16,6 +16,8 @@ const HOUR_MS = 3_600_000;
 const HISTORY_MS = 7 * 24 * HOUR_MS;
 /** A view is reused for so long: the engine keeps what it derives from one. */
 const VIEW_MS = 60_000;
+/** What was learnt is a second old at most. */
+const LEARN_MS = 1000;
 const PUE = 1.14;
 /** For what nobody priced: only the order of spot and on demand means something. */
 const ASSUMED = { onDemandUsdPerHour: 1, spotShare: 0.35 };
@@ -51,7 +53,12 @@ export function kubernetesMarket(options: MarketOptions): Market {
   const dryUntil = new Map<string, number>();
   let cached: { readonly key: string; readonly view: MarketView } | null = null;
 
+  let learntAtMs = Number.NEGATIVE_INFINITY;
+
+  /** Every look asks for the market; going through all pods each time would make each look dearer the more jobs there are. */
   const learn = (nowMs: number): void => {
+    if (nowMs >= learntAtMs && nowMs - learntAtMs < LEARN_MS) return;
+    learntAtMs = nowMs;
     const holdsMs = options.placementTimeoutMs * 2;
     const dry = (place: Parameters<typeof keyOf>[0], sinceMs: number): void => {
       const key = keyOf(place);

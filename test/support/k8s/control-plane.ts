@@ -173,14 +173,19 @@ export interface TestNode {
   readonly capacityType: 'spot' | 'on-demand';
 }
 
-const ZONES = ['eu-west-3a', 'eu-west-3b', 'eu-west-3c'] as const;
+export const ZONES = ['eu-west-3a', 'eu-west-3b', 'eu-west-3c'] as const;
 const GPUS_A_NODE = 8;
 
 /** Nodes in three zones; ready when this answers. */
-export async function createNodes(admin: Admin, perPool: number, instanceType = 'g6.xlarge'): Promise<readonly TestNode[]> {
+export async function createNodes(
+  admin: Admin,
+  perPool: number | { readonly spot: number; readonly 'on-demand': number },
+  instanceType = 'g6.xlarge',
+): Promise<readonly TestNode[]> {
+  const count = typeof perPool === 'number' ? { spot: perPool, 'on-demand': perPool } : perPool;
   const nodes = ZONES.flatMap((zone) =>
     (['spot', 'on-demand'] as const).flatMap((capacityType) =>
-      Array.from({ length: perPool }, (_, i): TestNode => ({ name: `n-${zone.at(-1)}-${capacityType}-${i}`, zone, capacityType })),
+      Array.from({ length: count[capacityType] }, (_, i): TestNode => ({ name: `n-${zone.at(-1)}-${capacityType}-${i}`, zone, capacityType })),
     ),
   );
   await Promise.all(nodes.map((node) => createNode(admin, node, instanceType)));

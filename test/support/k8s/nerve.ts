@@ -6,7 +6,7 @@ import { type Admin, ApiError } from './admin.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { type Daemon, daemon } from './daemon.ts';
 
-const SYSTEM = 'nerve';
+export const SYSTEM = 'nerve';
 const rules = {
   worker: [
     { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list', 'watch', 'patch'] },
@@ -17,6 +17,7 @@ const rules = {
     { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'patch'] },
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch', 'patch'] },
   ],
+  webhook: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }],
 } as const;
 
 export type Role = keyof typeof rules;
@@ -61,11 +62,13 @@ export interface NerveOptions {
   readonly name: string;
   readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** What Node is started with; default: the source, without flags. */
+  readonly program?: readonly string[];
 }
 
-export async function startNerve(plane: ControlPlane, { role, name, args = [], env }: NerveOptions): Promise<Daemon> {
+export async function startNerve(plane: ControlPlane, { role, name, args = [], env, program = ['src/cli.ts'] }: NerveOptions): Promise<Daemon> {
   const { hostname, port } = plane.admin.server;
-  return daemon(name, process.execPath, ['src/cli.ts', role, ...args], join(plane.folder, `${name}.log`), {
+  return daemon(name, process.execPath, [...program, role, ...args], join(plane.folder, `${name}.log`), {
     PATH: process.env['PATH'] ?? '',
     HOME: plane.folder,
     NERVE_TARGET: 'cluster',

@@ -6,7 +6,6 @@ import { createServer, type Server } from 'node:http';
 import type { Pod } from '../../../src/engine/pod/types.ts';
 import { type Admin, ApiError } from './admin.ts';
 
-const TICK_MS = 150;
 const BOOT_MS = 300;
 const PERIODIC_MS = 2000;
 const STEPS_A_SECOND = 10;
@@ -31,7 +30,8 @@ interface Job {
   /** Furthest step ever reached. */
   reached: number;
   readonly finals: Set<string>;
-  endedAtMs: number | null;
+  /** Its end was reported: whoever starts it again then is wrong. */
+  told: boolean;
 }
 
 interface Run {
@@ -43,9 +43,27 @@ interface Run {
   readonly startedAtMs: number;
   resumed: { readonly step: number; readonly epoch: number; readonly atMs: number; readonly sealId: number } | null;
   sealedAtMs: number;
+  /** When its work was done; the API server has to be told. */
+  doneAtMs: number | null;
+  told: boolean;
+}
+
+export interface TrainingOptions {
+  /** How long a hook takes to seal. */
+  readonly sealMs?: number;
+  /** How often the pods are listed. */
+  readonly tickMs?: number;
+}
+
+/** A pod of a job that began to run. */
+export interface Start {
+  readonly jobId: string;
+  readonly node: string;
+  readonly atMs: number;
 }
 
 export interface Trainings {
+  readonly starts: readonly Start[];
   readonly ended: ReadonlyMap<string, Ended>;
   /** What must never happen, in words. */
   readonly faults: readonly string[];
@@ -55,10 +73,11 @@ export interface Trainings {
   stop(): Promise<void>;
 }
 
-export function startTrainings(admin: Admin, namespace: string, sealMs = 500): Trainings {
+export function startTrainings(admin: Admin, namespace: string, { sealMs = 500, tickMs = 150 }: TrainingOptions = {}): Trainings {
   const jobs = new Map<string, Job>();
   const runs = new Map<string, Run>();
   const ended = new Map<string, Ended>();
+  const starts: Start[] = [];
   const faults: string[] = [];
   let stopped = false;
 
@@ -137,10 +156,11 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
       redone: 0,
       reached: 0,
       finals: new Set(),
-      endedAtMs: null,
+      told: false,
     };
     jobs.set(jobId, job);
     job.attempts += 1;
+    starts.push({ jobId, node: pod.spec.nodeName ?? '', atMs: Date.now() });
     const server = serve(() => run, env.get('NERVE_HOOK_TOKEN') ?? '');
     server.on('error', (error) => faults.push(`hook of ${pod.metadata.name ?? ''}: ${error.message}`));
     server.listen(8711, pod.status?.podIP);
@@ -153,6 +173,8 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
       startedAtMs: Date.now(),
       resumed: null,
       sealedAtMs: 0,
+      doneAtMs: null,
+      told: false,
     };
     runs.set(pod.metadata.uid ?? '', run);
   };
@@ -160,12 +182,17 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
   const advance = async (run: Run): Promise<void> => {
     const nowMs = Date.now();
     const { job, pod } = run;
+    if (run.doneAtMs !== null && !run.told && run.state !== 'dead') {
+      await succeed(admin, pod, run.doneAtMs);
+      run.told = true;
+      job.told = true;
+    }
     if (run.state === 'booting') {
       const env = new Map(pod.spec.containers.flatMap((c) => (c.env ?? []).map((e) => [e.name, e.value ?? ''] as const)));
       const previous = env.get('NERVE_PREVIOUS_ATTEMPT');
       const waits = previous !== undefined && !job.finals.has(previous) && nowMs < Date.parse(env.get('NERVE_WAIT_SEALED_UNTIL') ?? '');
       if (nowMs - run.startedAtMs < BOOT_MS || waits) return;
-      if (job.endedAtMs !== null) faults.push(`${job.id} was started again after its end`);
+      if (job.told) faults.push(`${job.id} was started again after its end`);
       for (const other of runs.values()) {
         if (other !== run && other.job === job && other.state === 'training')
           faults.push(`${job.id}: attempts ${other.attempt} and ${run.attempt} train at once`);
@@ -180,9 +207,8 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
     job.reached = Math.max(job.reached, stepOf(run, nowMs));
     if (stepOf(run, nowMs) >= job.totalSteps) {
       seal(run, true);
-      job.endedAtMs = nowMs;
+      run.doneAtMs = nowMs;
       ended.set(job.id, { jobId: job.id, atMs: nowMs, deadlineMs: job.deadlineMs, attempts: job.attempts, redone: job.redone });
-      await succeed(admin, pod);
     } else if (nowMs - Math.max(run.sealedAtMs, run.resumed?.atMs ?? 0) > PERIODIC_MS) seal(run, false);
   };
 
@@ -194,8 +220,8 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
     run.server.closeAllConnections();
   };
 
-  const tick = async (): Promise<void> => {
-    const { items } = await admin.call<{ items: readonly Pod[] }>('GET', `/api/v1/namespaces/${namespace}/pods`);
+  const lookAtPods = async (): Promise<void> => {
+    const { items } = await admin.call<{ items: readonly Pod[] }>('GET', `/api/v1/namespaces/${namespace}/pods?fieldSelector=status.phase=Running`);
     const alive = new Set<string>();
     for (const pod of items) {
       const uid = pod.metadata.uid ?? '';
@@ -203,18 +229,25 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
       if (alive.has(uid) && !runs.has(uid) && pod.status?.podIP !== undefined) start(pod);
     }
     for (const [uid, run] of runs) if (!alive.has(uid) && run.state !== 'dead') die(run);
-    for (const run of runs.values()) await advance(run);
+  };
+
+  /** Training goes on while the API server is away. */
+  const tick = async (): Promise<void> => {
+    await lookAtPods().catch(() => undefined);
+    const alive = [...runs.values()].filter((run) => run.state !== 'dead');
+    await Promise.all(alive.map((run) => advance(run).catch(() => undefined)));
   };
 
   const loop = (async () => {
     while (!stopped) {
-      await tick().catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await tick();
+      await new Promise((resolve) => setTimeout(resolve, tickMs));
     }
     for (const run of runs.values()) die(run);
   })();
 
   return {
+    starts,
     ended,
     faults,
     vanish: (node) => {
@@ -237,8 +270,8 @@ export function startTrainings(admin: Admin, namespace: string, sealMs = 500): T
 }
 
 /** As a kubelet reports the end of a container. */
-async function succeed(admin: Admin, pod: Pod): Promise<void> {
-  const finishedAt = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+async function succeed(admin: Admin, pod: Pod, atMs: number): Promise<void> {
+  const finishedAt = new Date(atMs).toISOString().replace(/\.\d+Z$/, 'Z');
   const containerStatuses = pod.spec.containers.map(({ name }) => ({
     name,
     image: 'none',

@@ -5,15 +5,18 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod, PodSpec } from '../../../src/engine/pod/types.ts';
 import { type TestRedis, testRedis } from '../redis.ts';
+import { ApiError } from './admin.ts';
 import { type ControlPlane, createNode, createNodes, startControlPlane, type TestNode } from './control-plane.ts';
 import type { Daemon } from './daemon.ts';
 import { type Metadata, startMetadata } from './metadata.ts';
 import { createAccounts, startNerve } from './nerve.ts';
-import { startTrainings, type Trainings } from './trainings.ts';
+import { startTrainings, type TrainingOptions, type Trainings } from './trainings.ts';
 
 export const NAMESPACE = 'jobs';
 /** Of an interruption notice. */
 const NOTICE_MS = 12_000;
+/** An API server that is away comes back within this. */
+const NODE_GONE_LIMIT_MS = 300_000;
 
 const SETTINGS = `
 policy:
@@ -44,7 +47,7 @@ export interface World {
   readonly nodes: readonly TestNode[];
   readonly worker: Daemon;
   readonly agent: Daemon;
-  startWorker(name: string): Promise<Daemon>;
+  startWorker(name: string, env?: Readonly<Record<string, string>>): Promise<Daemon>;
   create(pod: unknown): Promise<Pod>;
   pods(selector?: string): Promise<readonly Pod[]>;
   annotate(pod: string, annotations: Readonly<Record<string, string>>): Promise<void>;
@@ -57,12 +60,21 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(perPool = 2): Promise<World> {
+export interface WorldOptions {
+  readonly perPool?: number | { readonly spot: number; readonly 'on-demand': number };
+  readonly training?: TrainingOptions;
+  /** More environment for worker and agent. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What Node is started with for worker and agent; default: the source. */
+  readonly program?: readonly string[];
+}
+
+export async function startWorld({ perPool = 2, training = {}, env = {}, program }: WorldOptions = {}): Promise<World> {
   const [plane, redis, metadata] = await Promise.all([startControlPlane(), testRedis(), startMetadata()]);
   const { admin } = plane;
   await createAccounts(admin, NAMESPACE);
   const nodes = await createNodes(admin, perPool);
-  const trainings = startTrainings(admin, NAMESPACE);
+  const trainings = startTrainings(admin, NAMESPACE, training);
   const file = (name: string, text: string): string => {
     writeFileSync(join(plane.folder, name), text);
     return join(plane.folder, name);
@@ -72,7 +84,9 @@ export async function startWorld(perPool = 2): Promise<World> {
     NERVE_NOTICE_SECONDS: String(NOTICE_MS / 1000),
     NERVE_AGENT_POLL_SECONDS: '1',
     NERVE_PROGRESS_SECONDS: '2',
+    ...env,
   };
+  const started = program === undefined ? {} : { program };
   const workerEnv = {
     ...periods,
     NERVE_REDIS_URL: redis.url,
@@ -81,24 +95,34 @@ export async function startWorld(perPool = 2): Promise<World> {
     NERVE_ATTEMPT_KEY_FILE: file('key', randomBytes(32).toString('base64')),
   };
   const programs: Daemon[] = [];
-  const startWorker = async (name: string): Promise<Daemon> => {
-    const started = await startNerve(plane, { role: 'worker', name, env: workerEnv });
-    programs.push(started);
-    return started;
+  const startWorker = async (name: string, more: Readonly<Record<string, string>> = {}): Promise<Daemon> => {
+    const each = await startNerve(plane, { role: 'worker', name, env: { ...workerEnv, ...more }, ...started });
+    programs.push(each);
+    return each;
   };
   const worker = await startWorker('worker');
   const args = [...nodes.flatMap(({ name }) => ['--node', name]), '--imds', metadata.url];
-  const agent = await startNerve(plane, { role: 'agent', name: 'agent', args, env: periods });
+  const agent = await startNerve(plane, { role: 'agent', name: 'agent', args, env: periods, ...started });
   programs.push(agent);
 
   const path = `/api/v1/namespaces/${NAMESPACE}/pods`;
-  const vanish = async (node: TestNode): Promise<void> => {
-    trainings.vanish(node.name);
-    await admin.call('DELETE', `/api/v1/nodes/${node.name}`);
+  /** Deleting twice is no error: each call may be the second try. */
+  const forget = async (node: TestNode): Promise<void> => {
+    await admin.call('DELETE', `/api/v1/nodes/${node.name}`).catch(ifGone);
     const left = await admin.call<{ items: readonly Pod[] }>('GET', `${path}?fieldSelector=spec.nodeName=${node.name}`);
-    for (const { metadata: of } of left.items) await admin.call('DELETE', `${path}/${of.name ?? ''}?gracePeriodSeconds=0`).catch(() => undefined);
+    for (const { metadata: of } of left.items) await admin.call('DELETE', `${path}/${of.name ?? ''}?gracePeriodSeconds=0`).catch(ifGone);
     metadata.calm(node.name);
     await createNode(admin, node);
+  };
+  const vanish = async (node: TestNode): Promise<void> => {
+    trainings.vanish(node.name);
+    // The machine is gone whether the API server is there to be told or not.
+    const done = (): Promise<boolean> =>
+      forget(node).then(
+        () => true,
+        () => false,
+      );
+    await until(done, NODE_GONE_LIMIT_MS, () => `node ${node.name} could not be deleted`);
   };
   return {
     plane,
@@ -131,6 +155,10 @@ export async function startWorld(perPool = 2): Promise<World> {
   };
 }
 
+function ifGone(error: unknown): void {
+  if (!(error instanceof ApiError && error.status === 404)) throw error;
+}
+
 /** Metadata and spec of a pod as the webhook leaves a labelled one: gated, with its job's id and the checkpoint environment. */
 export function adopted(jobId: string, workSeconds: number, deadlineMs: number) {
   const env = {
@@ -159,10 +187,10 @@ export function adoptedPod(jobId: string, workSeconds: number, deadlineMs: numbe
   return { metadata: { ...metadata, name: `pod-of-${jobId}`, annotations: { ...metadata.annotations, 'nerve.io/attempt': '1' } }, spec };
 }
 
-export async function until(what: () => boolean | Promise<boolean>, limitMs: number, say: () => string): Promise<void> {
+export async function until(what: () => boolean | Promise<boolean>, limitMs: number, say: () => string, everyMs = 200): Promise<void> {
   const from = Date.now();
   while (!(await what())) {
     if (Date.now() - from > limitMs) throw new Error(`not within ${limitMs / 1000} s: ${say()}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

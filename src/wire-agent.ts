@@ -1,0 +1,44 @@
+// The part of wire that runs the agent in a cluster. It is on every node, so it loads as little as can be: no settings, no command line,
+// nothing that checks them.
+
+import { serviceAccountApi } from './adapters/k8s/api.ts';
+import { instanceMetadata } from './adapters/aws/imds.ts';
+import { httpHooks } from './adapters/hooks/http.ts';
+import { kubernetesNodeHost } from './adapters/k8s/node-host.ts';
+import { clockFrom } from './adapters/system/clock.ts';
+import { createLog } from './adapters/system/log.ts';
+import { runAgent } from './agent/run.ts';
+import { environment } from './config/environment.ts';
+import { inCluster } from './config/in-cluster.ts';
+import { logLevel } from './config/log-level.ts';
+
+const UNCORDON_AFTER_MS = 600_000;
+
+export interface AgentOf {
+  readonly node: string;
+  readonly imdsUrl: string;
+}
+
+/** The agent of one node of a cluster (a test runs several in one process); runs until aborted. */
+export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortSignal): Promise<void> {
+  const here = inCluster(environment());
+  const clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
+  const log = createLog('agent', logLevel(environment()));
+  const api = serviceAccountApi(here.account);
+  const options = {
+    pollRealMs: here.agentPollSeconds * 1000,
+    progressRealMs: here.progressSeconds * 1000,
+    uncordonAfterMs: UNCORDON_AFTER_MS,
+  };
+  await Promise.all(
+    nodes.flatMap(({ node, imdsUrl }) => {
+      const host = kubernetesNodeHost(api, node, clock, log);
+      const ports = { metadata: instanceMetadata(imdsUrl), host, hooks: httpHooks(), clock, log };
+      return [host.run(signal), runAgent(ports, options, signal)];
+    }),
+  );
+  api.close();
+}
+
+/** This pod's node, where no flag names one. */
+export const ownNode = (): string | null => inCluster(environment()).nodeName;
