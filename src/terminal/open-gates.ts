@@ -2,7 +2,7 @@
 
 import { HOLD_GATE } from '../engine/pod/names.ts';
 import type { UserCluster } from '../ports.ts';
-import { isGated } from './pod-job.ts';
+import { isGated } from '../engine/pod/observe.ts';
 
 /** Names of the pods whose gate was taken away. Gated pods are found whatever labels they have. */
 export async function openGates(cluster: UserCluster): Promise<readonly string[]> {

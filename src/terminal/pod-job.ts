@@ -1,7 +1,10 @@
 // A job as its pods tell it: annotations that worker, agent and webhook wrote (docs/decisions/0009-the-cluster-wire.md). Pure. Values that
 // cannot be read count as not there.
 
-import { POD, HOLD_GATE, JOB_ID_LABEL } from '../engine/pod/names.ts';
+import { JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
+import { isGated } from '../engine/pod/observe.ts';
+import { instant, object, text } from '../engine/pod/read.ts';
+import { jobNameOf } from '../engine/pod/spec.ts';
 import type { Pod } from '../engine/pod/types.ts';
 
 export interface PodPlan {
@@ -66,7 +69,7 @@ export function jobOf(pods: readonly Pod[]): PodJob | null {
   return {
     jobId: metadata.labels?.[JOB_ID_LABEL] ?? '',
     pod: metadata.name ?? '',
-    name: metadata.ownerReferences?.find((owner) => owner.controller)?.name ?? (metadata.generateName?.replace(/-$/, '') || (metadata.name ?? '')),
+    name: jobNameOf(newest),
     phase: state ?? phaseOf(newest),
     acknowledged: state !== null,
     reason: read(POD.reason),
@@ -80,7 +83,7 @@ export function jobOf(pods: readonly Pod[]): PodJob | null {
             id: text(checkpoint['id']) ?? '?',
             step: number(checkpoint['step']) ?? 0,
             bytes: number(checkpoint['bytes']),
-            sealedAtMs: instant(checkpoint['sealedAt'] ?? checkpoint['sealedAtMs']),
+            sealedAtMs: instantIn(checkpoint['sealedAt']),
           },
     moves: number(read(POD.moves)) ?? 0,
     costUsd: number(read(POD.costUsd)),
@@ -98,8 +101,6 @@ export function jobOf(pods: readonly Pod[]): PodJob | null {
 
 export const hasEnded = (phase: string): boolean => phase === 'succeeded' || phase === 'failed' || phase === 'cancelled';
 
-export const isGated = (pod: Pod): boolean => (pod.spec.schedulingGates ?? []).some(({ name }) => name === HOLD_GATE);
-
 /** Where the worker has said nothing. A failed pod is no failed job: there may be a retry. */
 function phaseOf(pod: Pod): string {
   if (isGated(pod)) return 'held';
@@ -111,8 +112,8 @@ function phaseOf(pod: Pod): string {
 function planOf(plan: Readonly<Record<string, unknown>> | null): PodPlan | null {
   if (plan === null) return null;
   return {
-    startMs: instant(plan['start'] ?? plan['startAt'] ?? plan['startMs']),
-    latestStartMs: instant(plan['latestStart'] ?? plan['latestStartAt'] ?? plan['latestStartMs']),
+    startMs: instantIn(plan['start']),
+    latestStartMs: instantIn(plan['latestStart']),
     zone: text(plan['zone']),
     instanceType: text(plan['instanceType']),
     capacityType: text(plan['capacityType']),
@@ -131,28 +132,11 @@ function endedMs(pod: Pod): number | null {
   return ends.reduce<number | null>((latest, at) => (at === null ? latest : Math.max(latest ?? at, at)), null);
 }
 
-function object(value: string | null): Readonly<Record<string, unknown>> | null {
-  if (value === null) return null;
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Record<string, unknown>) : null;
-  } catch {
-    return null;
-  }
-}
-
-const text = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
-
+/** Annotations are text; values inside JSON are not. */
 function number(value: unknown): number | null {
   if (value === null || value === undefined || value === '') return null;
   const read = Number(value);
   return Number.isFinite(read) ? read : null;
 }
 
-/** RFC 3339, or epoch ms. */
-function instant(value: unknown): number | null {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return null;
-  const atMs = Date.parse(value);
-  return Number.isNaN(atMs) ? null : atMs;
-}
+const instantIn = (value: unknown): number | null => instant(text(value));

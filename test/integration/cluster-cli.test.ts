@@ -85,8 +85,8 @@ function impatient(): Record<string, string> {
 }
 
 const PLAN = JSON.stringify({
-  startMs: Date.now() + 3_600_000,
-  latestStartMs: Date.now() + 7_200_000,
+  start: new Date(Date.now() + 3_600_000).toISOString(),
+  latestStart: new Date(Date.now() + 7_200_000).toISOString(),
   zone: 'euw3-az2',
   instanceType: 'g6.xlarge',
   capacityType: 'spot',

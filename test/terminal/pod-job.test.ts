@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import { rfc3339 } from '../../src/engine/pod/read.ts';
 import type { Pod } from '../../src/engine/pod/types.ts';
 import { jobOf, jobsOf, type PodJob } from '../../src/terminal/pod-job.ts';
 import { podExplanation, podPlanSentence, podSentence } from '../../src/terminal/pod-words.ts';
@@ -15,6 +16,10 @@ const plan = {
   expectedCarbonGrams: 20,
   costNowUsd: 1.1,
 };
+
+/** As the worker writes it. */
+const { startMs, latestStartMs, ...rest } = plan;
+const planText = JSON.stringify({ ...rest, start: rfc3339(startMs), latestStart: rfc3339(latestStartMs) });
 
 function pod(name: string, job: string, annotations: Record<string, string>, more: Partial<Pod> = {}): Pod {
   return {
@@ -36,7 +41,7 @@ describe('a job of pods', () => {
       'nerve.io/state': 'held',
       'nerve.io/reason': 'cheaper-window-ahead',
       'nerve.io/deadline': '2026-11-26T08:00:00Z',
-      'nerve.io/plan': JSON.stringify(plan),
+      'nerve.io/plan': planText,
       'nerve.io/moves': '1',
       'nerve.io/cost-usd': '0.42',
       'nerve.io/progress': '{"step":40,"totalSteps":100}',
@@ -112,9 +117,7 @@ describe('its words', () => {
   });
 
   it('explain with the sentence of the reason and the numbers of the plan', () => {
-    const held = job([
-      pod('p', 'j-1', { 'nerve.io/state': 'held', 'nerve.io/reason': 'greener-window-ahead', 'nerve.io/plan': JSON.stringify(plan) }),
-    ]);
+    const held = job([pod('p', 'j-1', { 'nerve.io/state': 'held', 'nerve.io/reason': 'greener-window-ahead', 'nerve.io/plan': planText })]);
     const { sentence, numbers } = podExplanation(held, nowMs);
     expect(sentence).toMatch(/greener window/);
     expect(numbers.map(({ name }) => name)).toEqual(['latest start (on demand)', 'planned start', 'starting now', 'moves so far']);
