@@ -1,5 +1,5 @@
 // What makes `nerve submit --help` quick (bench/start.ts): an esbuild plugin that leaves out or lightens packages of oclif whose cost
-// nobody of ours needs. Whatever a light one does not know goes to the real package, so answers are the same (test/house/light-start).
+// nobody of ours needs. Whatever a light one does not know goes to the real package, so answers are the same (test/integration/light-start.test.ts).
 
 import { readFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
