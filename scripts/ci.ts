@@ -90,8 +90,8 @@ const parts: readonly Part[] = [
   more('simulation, 2000 seeds', 'test/simulation/**/*.test.ts', { NERVE_SIM_SEEDS: '2000' }),
   more(`crash cases, ${crashCases}`, 'test/integration/*crash*.test.ts', { NERVE_CRASH_CASES: crashCases, NERVE_CRASH_SEED: commit }),
   more(
-    'bad luck, chart, image, CLI, tools',
-    'test/{integration/{bad-luck,cluster-cli,chart-apiserver,chart-redis,image,drill,stop-without-redis},chart/*,house/tools}.test.ts',
+    'bad luck, queue, chart, image, CLI',
+    'test/{integration/{bad-luck,cluster-cli,chart-apiserver,chart-redis,image,drill,stop-without-redis,queue-settings,queue-bulk,redis-server,checkpoints},chart/*,house/tools}.test.ts',
     { NERVE_GATE: '1' },
     ['--project', 'gate'],
   ),
