@@ -31,7 +31,8 @@ import Watchdog from './commands/watchdog.ts';
 import Webhook from './commands/webhook.ts';
 import Worker from './commands/worker.ts';
 import { NerveError } from './engine/errors.ts';
-import { asJson, asText, exitCodeOf } from './terminal/tell-error.ts';
+import { asText, exitCodeOf } from './terminal/exit-code.ts';
+import { asJson } from './terminal/tell-error.ts';
 
 export const COMMANDS = {
   agent: Agent,

@@ -6,20 +6,23 @@ import { parseArgs } from 'node:util';
 import { environment } from './config/environment.ts';
 import { EC2_METADATA } from './config/in-cluster.ts';
 import { NerveError } from './engine/errors.ts';
+import { asText, exitCodeOf } from './terminal/exit-code.ts';
 import { untilStopped } from './terminal/until-stopped.ts';
 
 const [role, ...rest] = process.argv.slice(2);
 
 async function agent(args: readonly string[]): Promise<void> {
-  const { ownNode, runClusterAgents } = await import('./wire-agent.ts');
-  const { values } = parseArgs({ args: [...args], options: { node: { type: 'string', multiple: true }, imds: { type: 'string' } } });
-  const own = ownNode();
-  const nodes = values.node ?? (own === null ? [] : [own]);
-  if (nodes.length === 0)
-    throw new NerveError('usage', 'The agent is not told which node it is on.', { hint: 'Give --node NAME, or set NERVE_NODE_NAME.' });
-  const imds = values.imds ?? environment()['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? EC2_METADATA;
-  const agents = nodes.map((node) => ({ node, imdsUrl: imds.replaceAll('{node}', node) }));
-  await runClusterAgents(agents, untilStopped());
+  const { runClusterAgents } = await import('./wire-agent.ts');
+  const { node, imds } = flagsOf(args);
+  await runClusterAgents(node ?? null, imds ?? environment()['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? EC2_METADATA, untilStopped());
+}
+
+function flagsOf(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: { node: { type: 'string', multiple: true }, imds: { type: 'string' } } }).values;
+  } catch (cause) {
+    throw new NerveError('usage', cause instanceof Error ? cause.message : String(cause), { cause, hint: 'See "nerve agent --help".' });
+  }
 }
 
 async function worker(): Promise<void> {
@@ -33,9 +36,7 @@ const version = (): string => (JSON.parse(readFileSync(new URL('../package.json'
   () => process.exit(0),
   (error: unknown) => {
     const known = error instanceof NerveError ? error : null;
-    process.stderr.write(known === null ? `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n` : told(known));
-    process.exit(known?.kind === 'usage' ? 2 : known?.kind === 'unreachable' ? 3 : known?.kind === 'refused' ? 4 : 1);
+    process.stderr.write(known === null ? `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n` : asText(known));
+    process.exit(known === null ? 1 : exitCodeOf(known));
   },
 );
-
-const told = ({ message, hint }: NerveError): string => `Error: ${message}\n${hint === undefined ? '' : `${hint}\n`}`;

@@ -9,19 +9,20 @@ import { clockFrom } from './adapters/system/clock.ts';
 import { createLog } from './adapters/system/log.ts';
 import { runAgent } from './agent/run.ts';
 import { environment } from './config/environment.ts';
-import { inCluster } from './config/in-cluster.ts';
+import { inCluster, noNode } from './config/in-cluster.ts';
 import { logLevel } from './config/log-level.ts';
 
 const UNCORDON_AFTER_MS = 600_000;
 
-export interface AgentOf {
-  readonly node: string;
-  readonly imdsUrl: string;
-}
-
-/** The agent of one node of a cluster (a test runs several in one process); runs until aborted. */
-export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortSignal): Promise<void> {
+/**
+ * The agent of one node of a cluster (a test runs several in one process); runs until aborted. `nodes` null: the one that this pod is on.
+ * `{node}` in `imds` stands for the node's name.
+ *
+ * @throws NerveError `usage` when nothing says which node that is.
+ */
+export async function runClusterAgents(nodes: readonly string[] | null, imds: string, signal: AbortSignal): Promise<void> {
   const here = inCluster(environment());
+  const names = nodes ?? [here.nodeName ?? noNode()];
   const clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
   const log = createLog('agent', logLevel(environment()));
   const api = serviceAccountApi(here.account);
@@ -31,14 +32,11 @@ export async function runClusterAgents(nodes: readonly AgentOf[], signal: AbortS
     uncordonAfterMs: UNCORDON_AFTER_MS,
   };
   await Promise.all(
-    nodes.flatMap(({ node, imdsUrl }) => {
+    names.flatMap((node) => {
       const host = kubernetesNodeHost(api, node, clock, log);
-      const ports = { metadata: instanceMetadata(imdsUrl), host, hooks: httpHooks(), clock, log };
+      const ports = { metadata: instanceMetadata(imds.replaceAll('{node}', node)), host, hooks: httpHooks(), clock, log };
       return [host.run(signal), runAgent(ports, options, signal)];
     }),
   );
   api.close();
 }
-
-/** This pod's node, where no flag names one. */
-export const ownNode = (): string | null => inCluster(environment()).nodeName;

@@ -1,6 +1,5 @@
 import { Flags } from '@oclif/core';
-import { EC2_METADATA } from '../config/in-cluster.ts';
-import { NerveError } from '../engine/errors.ts';
+import { EC2_METADATA, noNode } from '../config/in-cluster.ts';
 import { NerveCommand } from '../terminal/command.ts';
 
 export default class Agent extends NerveCommand {
@@ -24,17 +23,10 @@ export default class Agent extends NerveCommand {
     const stopped = untilStopped(flags['follow-stdin']);
     const at = where(flags);
     if (at.config.target === 'cluster') {
-      const { ownNode, runClusterAgents } = await import('../wire-agent.ts');
-      const nodes = flags.node ?? [ownNode() ?? noNode()];
-      const agents = nodes.map((node) => ({ node, imdsUrl: flags.imds.replaceAll('{node}', node) }));
-      await runClusterAgents(agents, stopped);
+      await (await import('../wire-agent.ts')).runClusterAgents(flags.node ?? null, flags.imds, stopped);
     } else {
       await runLocalAgent(at, flags.node?.[0] ?? noNode(), flags.imds, stopped);
     }
     process.exit(0);
   }
-}
-
-function noNode(): never {
-  throw new NerveError('usage', 'The agent is not told which node it is on.', { hint: 'Give --node NAME, or set NERVE_NODE_NAME.' });
 }

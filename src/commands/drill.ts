@@ -14,14 +14,14 @@ export default class Drill extends NerveCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Drill);
-    const { drillJob, drillLines, drillMove } = await import('../terminal/drill-job.ts');
     const { parseLength } = await import('../terminal/when.ts');
     const timeoutMs = parseLength(flags.timeout, 'timeout');
     if (flags.move) {
-      const { moveLines } = await import('../terminal/drill-move.ts');
+      const { drillMove, moveLines } = await import('../terminal/drill-move.ts');
       const { label, ...report } = await drillMove(flags, args.job, timeoutMs);
       return this.#say(label, moveLines(report), report);
     }
+    const { drillJob, drillLines } = await import('../terminal/drill-job.ts');
     const { label, ...report } = await drillJob(flags, args.job, timeoutMs);
     return this.#say(label, drillLines(report), report);
   }

@@ -69,6 +69,11 @@ export function inCluster(env: Environment): InCluster {
   };
 }
 
+/** Where neither a flag nor the pod says it. */
+export function noNode(): never {
+  throw new NerveError('usage', 'The agent is not told which node it is on.', { hint: 'Give --node NAME, or set NERVE_NODE_NAME.' });
+}
+
 function portOf(env: Environment, name: string): number | null {
   const text = env[name] ?? '';
   if (text === '') return null;

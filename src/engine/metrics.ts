@@ -66,8 +66,7 @@ export interface Sample {
 
 /** What these events add to counters and histograms, appended after `before`. */
 export function countsOf(before: JobRecord, events: readonly JobEvent[]): readonly Sample[] {
-  const movesBefore = before.events.length === 0 ? 0 : fold(before).moves.length;
-  const state = fold({ ...before, events: [...before.events, ...events] });
+  const all = [...before.events, ...events];
   const counts = events.flatMap((event): Sample[] => {
     switch (event.type) {
       case 'launched':
@@ -75,13 +74,14 @@ export function countsOf(before: JobRecord, events: readonly JobEvent[]): readon
       case 'checkpointed':
         return [{ name: 'nerve_checkpoint_duration_seconds', value: event.checkpoint.durationMs / 1000 }];
       case 'ended': {
-        const attempt = state.attempts.find((each) => each.attempt === event.attempt);
-        const begun = (attempt?.resumed ?? null) !== null;
+        const launched = all.find((each) => each.type === 'launched' && each.attempt === event.attempt);
+        const capacityType = launched?.type === 'launched' ? launched.capacityType : 'spot';
+        const begun = all.some((each) => each.type === 'resumed' && each.attempt === event.attempt);
         const outcome = !begun ? 'unstarted' : event.lostWorkMs > 0 ? 'redone' : 'saved';
         return [
           ...(event.cause === 'interrupted' ? [{ name: 'nerve_interruptions_total' as const, labels: { outcome }, value: 1 }] : []),
           { name: 'nerve_lost_work_seconds_total', value: event.lostWorkMs / 1000 },
-          { name: 'nerve_cost_dollars_total', labels: { capacity_type: attempt?.capacityType ?? 'spot' }, value: costUsd(event.usage) },
+          { name: 'nerve_cost_dollars_total', labels: { capacity_type: capacityType }, value: costUsd(event.usage) },
         ];
       }
       case 'finished':
@@ -93,10 +93,12 @@ export function countsOf(before: JobRecord, events: readonly JobEvent[]): readon
         return [];
     }
   });
-  const moved = state.moves.length - movesBefore;
-  return moved > 0
-    ? [...counts, { name: 'nerve_moves_total', labels: { reason: state.attempts.at(-1)?.reason ?? 'running' }, value: moved }]
-    : counts;
+  // Only a start is a move: most appends need no fold.
+  const start = events.findLast((event) => event.type === 'launched');
+  if (start === undefined) return counts;
+  const movesBefore = before.events.length === 0 ? 0 : fold(before).moves.length;
+  const moved = fold({ ...before, events: all }).moves.length - movesBefore;
+  return moved > 0 ? [...counts, { name: 'nerve_moves_total', labels: { reason: start.reason }, value: moved }] : counts;
 }
 
 export interface Seen {

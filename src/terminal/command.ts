@@ -1,7 +1,8 @@
 // What every command shares: --json, the target, and errors that say what, why and what next with the documented exit code.
 
 import { Command, Errors, Flags } from '@oclif/core';
-import { asJson, asText, exitCodeOf, toNerveError } from './tell-error.ts';
+import { asText, exitCodeOf } from './exit-code.ts';
+import { asJson, toNerveError } from './tell-error.ts';
 import { wrap } from './wrap.ts';
 
 const targetFlag = Flags.string({

@@ -8,7 +8,7 @@ import type { Pod } from '../engine/pod/types.ts';
 import type { DrillResult } from '../ports.ts';
 import type { TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
-import { type MoveReport, NOTICE_MS, notRunning } from './drill-move.ts';
+import { NOTICE_MS, notRunning } from './drill-move.ts';
 import { size } from './seals.ts';
 import { span } from './when.ts';
 import { withTarget } from './with-target.ts';
@@ -72,15 +72,6 @@ export async function drillJob(flags: TargetFlags, job: string, timeoutMs: numbe
       return { ...drillReport('local', job, result, state.measuredStartOverheadMs), label: session.label };
     },
     cluster: async (session) => ({ ...(await drillPod(session, job, nonce, timeoutMs)), label: session.label }),
-  });
-}
-
-/** The same, and the job goes on in another zone. */
-export async function drillMove(flags: TargetFlags, job: string, timeoutMs: number): Promise<MoveReport & { readonly label: string }> {
-  const { moveHere, movePod } = await import('./drill-move.ts');
-  return withTarget(flags, {
-    local: async (session) => ({ ...(await moveHere(session, job, timeoutMs)), label: session.label }),
-    cluster: async (session) => ({ ...(await movePod(session, job, timeoutMs)), label: session.label }),
   });
 }
 

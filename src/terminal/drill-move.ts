@@ -8,10 +8,11 @@ import { attemptNumber } from '../engine/pod/observe.ts';
 import { instant, launchedAs, number, object, text } from '../engine/pod/read.ts';
 import type { Pod } from '../engine/pod/types.ts';
 import type { JobState } from '../engine/state.ts';
-import type { Session } from '../wire.ts';
+import type { Session, TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
 import { size } from './seals.ts';
 import { span } from './when.ts';
+import { withTarget } from './with-target.ts';
 
 /** How long the cloud gives. */
 export const NOTICE_MS = 120_000;
@@ -110,7 +111,14 @@ export function moveLines(report: MoveReport): readonly string[] {
   ];
 }
 
-export async function moveHere({ queue, clock }: Session, jobId: string, timeoutMs: number): Promise<MoveReport> {
+export async function drillMove(flags: TargetFlags, job: string, timeoutMs: number): Promise<MoveReport & { readonly label: string }> {
+  return withTarget(flags, {
+    local: async (session) => ({ ...(await moveHere(session, job, timeoutMs)), label: session.label }),
+    cluster: async (session) => ({ ...(await movePod(session, job, timeoutMs)), label: session.label }),
+  });
+}
+
+async function moveHere({ queue, clock }: Session, jobId: string, timeoutMs: number): Promise<MoveReport> {
   const { readJob, request } = await import('../intake/request.ts');
   const before = (await readJob(queue.records, jobId)).state;
   const from = before.attempts.findLast((attempt) => attempt.ended === null);
@@ -141,7 +149,7 @@ function viewOfState({ attempts }: JobState, attempt: number): MoveView {
   };
 }
 
-export async function movePod(session: ClusterSession, wanted: string, timeoutMs: number): Promise<MoveReport> {
+async function movePod(session: ClusterSession, wanted: string, timeoutMs: number): Promise<MoveReport> {
   const { cluster } = session;
   const [{ findJob }, { askPod }] = await Promise.all([import('./find-pods.ts'), import('./ask-job.ts')]);
   const { job, selector } = await findJob(cluster, wanted);

@@ -21,20 +21,22 @@ export async function whenAway(
   { mode, yes }: { readonly mode: string; readonly yes: boolean },
   talk: Talk,
 ): Promise<unknown> {
+  const { context, namespace } = cluster;
+  const answer = (jobId: string | null, { kind, metadata }: Manifest) => ({
+    jobId,
+    target,
+    context,
+    namespace,
+    kind,
+    object: metadata.name ?? null,
+    nerve: 'away',
+  });
   const away = `Nerve does not answer in context ${cluster.context} (namespace ${cluster.namespace})`;
   if (mode === 'run') {
     const { object } = await cluster.create(withoutNerve(job), { dryRun: false });
     talk.say(`${away}. It was started without Nerve: at once, at ${await onDemandPrice(job)}, and nothing moves it when a machine is taken back.`);
     talk.log(object.metadata.name ?? '');
-    return {
-      jobId: null,
-      target,
-      context: cluster.context,
-      namespace: cluster.namespace,
-      kind: object.kind,
-      object: object.metadata.name ?? null,
-      nerve: 'away',
-    };
+    return answer(null, object);
   }
   if (mode !== 'hold') throw new NerveError('unreachable', `${away}. Nothing was created.`, { hint: CHOICES, fields: { context: cluster.context } });
   if (job.kind === 'Job')
@@ -53,15 +55,7 @@ export async function whenAway(
   const { object } = await cluster.create(held, { dryRun: false });
   talk.say(`${away}. The job is held; the watchdog will start it within 4 min unless Nerve returns. By hand: nerve release --all`);
   talk.log(jobId);
-  return {
-    jobId,
-    target,
-    context: cluster.context,
-    namespace: cluster.namespace,
-    kind: object.kind,
-    object: object.metadata.name ?? null,
-    nerve: 'away',
-  };
+  return answer(jobId, object);
 }
 
 /** The CronJob that opens gates when the worker is dead. A user who may not look has not seen it. */

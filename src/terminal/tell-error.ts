@@ -1,13 +1,9 @@
-// How an error is told: what, why and what next, or one JSON object; and which exit code it has (DESIGN section 7). What the command
-// line parser throws is turned into the same shape, so that a script needs to know only one.
+// How an error is told as one JSON object. What the command line parser throws is turned into a NerveError, so that a script needs to know
+// only one shape. As text, and with which exit code: exit-code.ts.
 
 import { stripVTControlCharacters } from 'node:util';
 import { Errors } from '@oclif/core';
-import { type ErrorKind, NerveError } from '../engine/errors.ts';
-
-const EXIT: Readonly<Record<ErrorKind, number>> = { usage: 2, unreachable: 3, refused: 4, 'not-found': 102, retryable: 1, conflict: 1, fatal: 1 };
-
-export const exitCodeOf = (error: NerveError): number => EXIT[error.kind];
+import { NerveError } from '../engine/errors.ts';
 
 /** `command` is what was typed, for the hint. */
 export function toNerveError(error: Error, command: string): NerveError {
@@ -58,10 +54,6 @@ function sentence(text: string): string {
     .replace(/^Missing 1 required arg: (\S+) /, (_, name: string) => `${name.toUpperCase()} is missing: `)
     .replace(/^Missing required flag (?=\w)/, 'Missing required flag --');
   return /[.!?]$/.test(words) ? words : `${words}.`;
-}
-
-export function asText(error: NerveError): string {
-  return `nerve: ${error.message}\n${error.hint === undefined ? '' : `       ${error.hint}\n`}`;
 }
 
 export function asJson(error: NerveError): { readonly error: Readonly<Record<string, unknown>> } {

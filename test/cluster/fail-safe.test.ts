@@ -401,8 +401,7 @@ describe.skipIf(skipped !== null)(`the fail-safe on a real control plane${skippe
       createdPods += 1;
       create(simplePod()).catch(() => (failures += 1));
     }, 100);
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    expect((await listed()).some(isHeld)).toBe(true);
+    await vi.waitFor(async () => expect((await listed()).filter(isHeld).length).toBeGreaterThan(10), { timeout: 20_000 });
     const before = await ended(nerve(['watchdog', '--uninstall', 'before'], 'watchdog'));
     // What Helm does in between.
     webhook?.kill('SIGTERM');

@@ -16,7 +16,7 @@ import type { JobId } from '../../src/engine/job.ts';
 import type { Cluster } from '../../src/ports.ts';
 import { HOUR, MINUTE, NOW, spec } from '../support/build.ts';
 import { quiet } from '../support/clock.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../src/adapters/system/free-port.ts';
 import { plainNature, simCluster, type JobNature, type SimNode } from '../support/sim/cluster.ts';
 import { simMarket } from '../support/sim/market.ts';
 import { random } from '../support/sim/random.ts';

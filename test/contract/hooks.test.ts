@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { httpHooks } from '../../src/adapters/hooks/http.ts';
 import type { HookTarget } from '../../src/ports.ts';
 import { HOUR, NOW } from '../support/build.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../src/adapters/system/free-port.ts';
 import { until } from '../support/local.ts';
 import { simHooks } from '../support/sim/hooks.ts';
 import { sealLog } from '../support/sim/seals.ts';

@@ -10,7 +10,7 @@ import { simCluster, type SimNode } from '../support/sim/cluster.ts';
 import { simMarket } from '../support/sim/market.ts';
 import { random } from '../support/sim/random.ts';
 import { simTime } from '../support/sim/time.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../src/adapters/system/free-port.ts';
 import { instanceMetadataContract } from './instance-metadata.ts';
 import { notFailing } from './outage.ts';
 

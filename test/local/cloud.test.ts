@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cloud, type CloudOptions, type CloudState, createCloud } from '../../src/adapters/local/cloud.ts';
+import { SHORTAGE_MS, spotOffered } from '../../src/adapters/local/weather.ts';
 import { identify } from '../../src/adapters/process/identity.ts';
 import type { LaunchAsk } from '../../src/ports.ts';
 import { offering, spec } from '../support/build.ts';
@@ -167,6 +168,32 @@ describe('an interruption notice', () => {
     cloud.tick();
     const noticed = Object.values(cloud.state().nodes).filter((n) => n.noticeEndsRealMs !== null);
     expect(noticed.map((n) => n.name)).toEqual([spot]);
+  });
+
+  it('leaves no room for another spot machine in its zone for six hours; what runs there stays', async () => {
+    await cloud.launch(ask());
+    await cloud.launch(ask(2, [place('euw3-az3', 'spot')]));
+    const zoneOf = (attempt: number) => cloud.attempts({}).then((all) => all.find((a) => a.attempt === attempt)?.zone);
+    const [first, second] = [await zoneOf(1), await zoneOf(2)];
+    expect(first).not.toBe(second);
+    const { weather } = cloud.state();
+    await cloud.disturb({ jobId: job.id, kind: 'notice' });
+    nowMs += 60_000;
+    const after = cloud.state().weather;
+    const offered = (zone: string | undefined, atMs: number) => spotOffered(after, zone ?? '', 'g4dn.xlarge', atMs);
+    expect(weather.shortages).toBeUndefined();
+    expect([offered(second, nowMs), offered(first, nowMs)]).toEqual([false, true]);
+    expect([offered(second, EVENING + SHORTAGE_MS - 1), offered(second, EVENING + SHORTAGE_MS)]).toEqual([false, true]);
+    cloud.tick();
+    expect(Object.values(cloud.state().nodes).filter((n) => n.noticeEndsRealMs !== null)).toHaveLength(1);
+  });
+
+  it('in one zone does not end the shortage in another', async () => {
+    await cloud.launch(ask());
+    await cloud.disturb({ jobId: job.id, kind: 'notice' });
+    await cloud.launch(ask(2, [place('euw3-az3', 'spot')]));
+    await cloud.disturb({ jobId: job.id, kind: 'notice' });
+    expect(Object.keys(cloud.state().weather.shortages ?? {})).toHaveLength(2);
   });
 
   it('for a job that runs nowhere is refused', async () => {

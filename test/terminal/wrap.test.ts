@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { count, table, usd } from '../../src/terminal/figures.ts';
-import { asText, exitCodeOf, toNerveError } from '../../src/terminal/tell-error.ts';
+import { asText, exitCodeOf } from '../../src/terminal/exit-code.ts';
+import { toNerveError } from '../../src/terminal/tell-error.ts';
 import { wrap } from '../../src/terminal/wrap.ts';
 import { Errors } from '@oclif/core';
 import { NerveError } from '../../src/engine/errors.ts';

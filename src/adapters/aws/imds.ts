@@ -1,14 +1,13 @@
 // Instance metadata, IMDSv2 (FACTS A1): a token first, never a silent fall back to v1. Link-local and quick: two seconds are an age. node:http
 // and not fetch, which follows redirects and costs the agent 12 MB (bench/results/soak.md).
 
-import { request } from 'node:http';
 import { NerveError } from '../../engine/errors.ts';
 import type { InstanceMetadata } from '../../ports.ts';
+import { type Answer, httpText } from '../system/http-text.ts';
 
 const TOKEN_TTL_SECONDS = 3600;
 const RENEW_BEFORE_MS = 15_000;
 const TIMEOUT_MS = 2000;
-const MAX_ANSWER_BYTES = 65_536;
 
 const ACTIONS = ['terminate', 'stop', 'hibernate'] as const;
 
@@ -54,21 +53,12 @@ export function instanceMetadata(endpoint: string): InstanceMetadata {
   };
 }
 
-function ask(url: string, method: string, headers: Record<string, string>): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const away = (cause: unknown): void => reject(new NerveError('unreachable', 'Instance metadata does not answer.', { cause }));
-    const asked = request(url, { method, headers, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        body += chunk;
-        if (body.length > MAX_ANSWER_BYTES) asked.destroy(new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`));
-      });
-      response.on('error', away);
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    asked.on('error', away);
-    asked.end();
+function ask(url: string, method: string, headers: Record<string, string>): Promise<Answer> {
+  const { hostname, port, pathname, search } = new URL(url);
+  // An IPv6 endpoint has its brackets in a URL only.
+  const to = { hostname: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port), path: pathname + search, method, headers };
+  return httpText(to, TIMEOUT_MS).catch((cause: unknown) => {
+    throw new NerveError('unreachable', 'Instance metadata does not answer.', { cause });
   });
 }
 

@@ -278,7 +278,7 @@ export function createCloud(options: CloudOptions): Cloud {
       if (node === undefined)
         throw new NerveError('not-found', `Job ${jobId} runs on no node now.`, { hint: 'Only a running job can be interrupted.' });
       if (kind === 'notice' && node.capacityType === 'spot')
-        weather = { ...weather, shortage: { zone: node.zone, untilMs: clock.nowMs() + SHORTAGE_MS } };
+        weather = { ...weather, shortages: { ...weather.shortages, [node.zone]: clock.nowMs() + SHORTAGE_MS } };
       if (kind === 'drought') weather = { ...weather, droughtFromMs: clock.nowMs() };
       if (kind === 'vanish' || kind === 'drought') take(node);
       else disturbNode(node, kind);

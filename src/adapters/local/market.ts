@@ -20,7 +20,7 @@ export function simulatedMarket(weather: () => Promise<Weather>, clock: Clock): 
     view: async () => {
       const nowMs = clock.nowMs();
       const now = await weather();
-      const key = `${Math.floor(nowMs / STEP_MS)} ${now.seed} ${now.droughtFromMs} ${now.shortage?.untilMs}`;
+      const key = `${Math.floor(nowMs / STEP_MS)} ${JSON.stringify(now)}`;
       if (cached?.key !== key) cached = { key, view: viewAt(now, nowMs) };
       return cached.view;
     },

@@ -5,13 +5,13 @@
 // their machines lost: the jobs resume from their newest seals.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Log } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import { type RunningRedis, startRedis } from '../redis-server/start.ts';
 import { clockFrom } from '../system/clock.ts';
+import { freePort } from '../system/free-port.ts';
 import { type ChildSpec, endLeftovers, endWithin, supervise } from './children.ts';
 import { type Cloud, type CloudNode, type CloudState, createCloud } from './cloud.ts';
 import { serveCloud } from './cloud-server.ts';
@@ -232,15 +232,4 @@ async function keepRedis(
       await current.stop();
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

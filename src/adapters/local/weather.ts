@@ -23,8 +23,8 @@ export interface Weather {
   readonly seed: string;
   /** From then on there is no spot anywhere: the bad day that Nerve must survive. Null: an ordinary day. */
   readonly droughtFromMs: number | null;
-  /** Where a machine was just taken back there is no room for another one for a while; the machines that run there stay. */
-  readonly shortage?: { readonly zone: string; readonly untilMs: number };
+  /** Zone -> until when: where a machine was just taken back there is no room for another one for a while; the machines that run there stay. */
+  readonly shortages?: Readonly<Record<string, number>>;
 }
 
 /** Long enough that a demo's job must move: six hours. */
@@ -106,8 +106,7 @@ const OUTAGE_CHANCE = 0.02;
 
 /** Is there room for one more spot machine? */
 export function spotOffered(weather: Weather, zone: string, instanceType: string, atMs: number): boolean {
-  const { shortage } = weather;
-  return spotAvailable(weather, zone, instanceType, atMs) && (shortage?.zone !== zone || atMs >= shortage.untilMs);
+  return spotAvailable(weather, zone, instanceType, atMs) && atMs >= (weather.shortages?.[zone] ?? Number.NEGATIVE_INFINITY);
 }
 
 /** Does spot capacity stay? Now and then a zone has none for one to three hours; in a drought none has any. */

@@ -1,6 +1,6 @@
 import { expect, it, test } from 'vitest';
 import { errorFrom } from '../../../src/adapters/k8s/user-errors.ts';
-import { exitCodeOf } from '../../../src/terminal/tell-error.ts';
+import { exitCodeOf } from '../../../src/terminal/exit-code.ts';
 
 const failure = (status: number, message: string) =>
   errorFrom({ status, body: JSON.stringify({ kind: 'Status', message }), context: 'eks', namespace: 'team-a' });
