@@ -27,7 +27,7 @@ describe('the programs of a cluster', () => {
   it.each(['agent', 'worker'])('say in one sentence that the %s is not in a cluster', (role) => {
     const { status, stderr } = started(role);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^Error: This program works inside a cluster/);
+    expect(stderr).toMatch(/^nerve: This program works inside a cluster/);
     expect(stderr).not.toMatch(/\n\s+at /);
   });
 
