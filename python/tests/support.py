@@ -138,7 +138,7 @@ def tree(folder):
 class Trainer:
     """One attempt of a trainer of examples/ as a real process, with its hook. `place` is a folder or a URI."""
 
-    def __init__(self, place, attempt=1, steps=200, limit_files=None, script="train_stdlib.py", **env):
+    def __init__(self, place, attempt=1, steps=200, limit_files=None, script="train_stdlib.py", more=(), **env):
         self.port = free_port()
         nerve = {
             "NERVE_JOB_ID": "j-test", "NERVE_ATTEMPT": str(attempt), "NERVE_CHECKPOINT_URI": place if "://" in place else "file://" + place,
@@ -149,7 +149,7 @@ class Trainer:
         self.lines = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(EXAMPLES, script), "--steps", str(steps), "--text", text], env={**clean, **nerve}, text=True,
+            [sys.executable, os.path.join(EXAMPLES, script), "--steps", str(steps), "--text", text, *more], env={**clean, **nerve}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit_files,
         )
         self._readers = [threading.Thread(target=self._read, args=(stream,), daemon=True) for stream in (self.process.stdout, self.process.stderr)]
