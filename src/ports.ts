@@ -79,10 +79,11 @@ export interface Cluster {
   /** Every attempt object of Nerve's that exists, ended ones included until `forget`. */
   attempts(): Promise<readonly ObservedAttempt[]>;
   /**
-   * The attempt objects of one job, read fresh (never from a cache). `within`: the namespace of its record; what bears the job's
-   * label elsewhere is somebody else's, and stays out of this and of every later call for that job.
+   * The attempt objects of one job. `within`: the namespace of its record; what bears the job's label elsewhere is somebody else's, and
+   * stays out of this and of every later call for that job. Read fresh, never from a cache, unless `open` is given, the attempts that the
+   * record has open: then what a watch told last may be answered, if it shows each of them. That is good for facts, never to act on.
    */
-  attemptsOf(jobId: JobId, within?: string): Promise<readonly ObservedAttempt[]>;
+  attemptsOf(jobId: JobId, within?: string, open?: readonly number[]): Promise<readonly ObservedAttempt[]>;
   /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
   launch(ask: LaunchAsk): Promise<ObservedAttempt>;
   /** Annotates the attempt: the agent takes it to the checkpoint hook. */
@@ -106,14 +107,14 @@ export interface Arrival {
 
 /** The cluster's side of intake: a live job is its pods, and Redis may have been wiped. */
 export interface Arrivals {
-  /** Every job that has a pod, and whose pods are not history. */
-  jobs(): Promise<readonly Arrival[]>;
+  /** Every job (or each of `only`) that has a pod, and whose pods are not history. */
+  jobs(only?: ReadonlySet<JobId>): Promise<readonly Arrival[]>;
   /** The whole newest pod, read fresh; null when it is gone. */
   whole(jobId: JobId): Promise<Pod | null>;
   /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
   annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
-  /** Resolves when something may have arrived, or after `withinRealMs`. */
-  next(withinRealMs: number, signal: AbortSignal): Promise<void>;
+  /** Answers the jobs whose pods have changed since the last call, a moment after the first of them, or none after `withinRealMs`. */
+  next(withinRealMs: number, signal: AbortSignal): Promise<ReadonlySet<JobId>>;
 }
 
 /** Admitted pod specs, kept where nobody but the worker can read or make one. */

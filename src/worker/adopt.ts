@@ -1,6 +1,7 @@
 // Intake in a cluster, beside the worker's loops: a job that stands on a pod and has no record gets one (also after Redis was wiped), asks of
-// users become events, and a job whose last pod somebody deleted before it ever started is cancelled. Level-triggered: each pass compares all
-// pods with what is known. After a whole pass the beat goes on: it is what tells the webhook and the watchdog that Nerve is alive.
+// users become events, and a job whose last pod somebody deleted before it ever started is cancelled. Level-triggered: a whole pass compares all
+// pods with what is known, every few seconds; between two of them only what the watch told is looked at. As long as passes succeed the beat goes on: it
+// is what tells the webhook and the watchdog that Nerve is alive.
 
 import { NerveError } from '../engine/errors.ts';
 import { fold, openAttempts } from '../engine/fold.ts';
@@ -13,8 +14,8 @@ import { lostAttempts } from '../engine/pod/rebuild.ts';
 import { requestEvent } from '../engine/pod/request.ts';
 import { jobNameOf, specFromPod } from '../engine/pod/spec.ts';
 import { heldLatestStart, statusAnnotations } from '../engine/pod/status.ts';
-import { quote } from '../engine/quote.ts';
 import type { JobEvent } from '../engine/record.ts';
+import { latestStartMs } from '../engine/slack.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Arrival, Arrivals, SpecVault } from '../ports.ts';
@@ -44,7 +45,6 @@ export interface AdoptOptions {
 const JOB_GONE_MS = 15 * 60_000;
 const POD_GONE_MS = 10_000;
 const MAX_CONFLICTS = 20;
-const GATHER_REAL_MS = 200;
 const TAKEN_ABREAST = 8;
 
 export interface Adoption {
@@ -55,6 +55,8 @@ export interface Adoption {
 
 export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adoption {
   const { records, alarms, arrivals, vault, clock, log, leadership } = ports;
+  /** Records that are not finished, as a whole pass found them, and those taken since. */
+  let live = new Set<JobId>();
   /** Jobs that stand on pods still, and whose record has finished. */
   const ended = new Set<JobId>();
   const answered = new Map<JobId, string>();
@@ -94,12 +96,12 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const { spec, atOnce, warnings } = adopted;
     // Before the record: a record without a kept pod could not be started twice.
     if (spec.program.kind === 'pod' && spec.program.owner === 'none') await vault.keep(jobId, keptPod(pod));
-    const { latestStartMs } = quote(spec, view, settings, clock.nowMs());
     const atMs = clock.nowMs();
-    const events: JobEvent[] = [
-      { type: 'submitted', atMs, spec, latestStartMs, simulated: view.simulated },
-      ...lostAttempts(spec, await ports.cluster.attemptsOf(jobId), latestStartMs, atMs),
-    ];
+    const submitted = { type: 'submitted' as const, atMs, spec, latestStartMs: atMs, simulated: view.simulated };
+    const latestMs = latestStartMs(fold({ jobId, version: 1, events: [submitted] }), settings);
+    // What the watch told is enough: it told of this pod, and the first look reads fresh before it acts.
+    const attempts = await ports.cluster.attemptsOf(jobId, undefined, []);
+    const events: JobEvent[] = [{ ...submitted, latestStartMs: latestMs }, ...lostAttempts(spec, attempts, latestMs, atMs)];
     // A release means at once at any price; who waits for spot is started at once where there is some.
     if (atOnce && spec.spotOnly !== true) events.push({ type: 'release-requested', atMs });
     if ((await records.append(jobId, 0, events)) === 'conflict') return;
@@ -152,28 +154,30 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     for (const jobId of ended) if (!present.has(jobId)) ended.delete(jobId);
   };
 
-  const take = async (arrival: Arrival, live: ReadonlySet<JobId>): Promise<void> => {
+  const take = async (arrival: Arrival): Promise<void> => {
     const { jobId } = arrival;
-    if (!live.has(jobId)) {
-      // Most that are not live have finished: their record is read once, not at each pass.
-      if (!ended.has(jobId) && (await records.read(jobId)) === null) await adopt(arrival);
+    // Most that are not live have finished: their record is read once, not at each pass.
+    if (!live.has(jobId) && !ended.has(jobId)) {
+      if ((await records.read(jobId)) === null) await adopt(arrival);
       else ended.add(jobId);
     }
     await answer(arrival);
   };
 
-  const pass = async (): Promise<void> => {
-    const present = await arrivals.jobs();
-    const jobIds = new Set(present.map(({ jobId }) => jobId));
-    const live = new Set(await records.live());
+  /** Null: everything. */
+  const pass = async (only: ReadonlySet<JobId> | null): Promise<void> => {
+    const present = await arrivals.jobs(only ?? undefined);
+    if (only === null) live = new Set(await records.live());
     heart?.answered();
     // One pod that cannot be taken must not keep the others waiting, nor a slow API server those that came at the same time.
     const left = present.values();
     const taker = async (): Promise<void> => {
       for (const arrival of left)
-        await take(arrival, live).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
+        await take(arrival).catch((error: unknown) => log.warn({ jobId: arrival.jobId, error: text(error) }, 'not adopted; trying again'));
     };
     await Promise.all(Array.from({ length: TAKEN_ABREAST }, taker));
+    if (only !== null) return;
+    const jobIds = new Set(present.map(({ jobId }) => jobId));
     await missing(jobIds);
     forgetOld(jobIds);
   };
@@ -181,12 +185,20 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   /** When held jobs must start, as their pods say: another worker may have planned them. */
   const heldStarts = async (): Promise<readonly number[]> => (await arrivals.jobs()).flatMap(({ pod, gated }) => heldLatestStart(pod, gated) ?? []);
 
-  const attempted = async (): Promise<PassOutcome> => {
+  let wholeAtMs = Number.NEGATIVE_INFINITY;
+  const attempted = async (news: ReadonlySet<JobId>): Promise<PassOutcome> => {
+    const sinceMs = clock.realNowMs() - wholeAtMs;
+    const whole = sinceMs < 0 || sinceMs >= options.periodRealMs;
     try {
-      if ((await leadership.lead()) === null) return 'standby';
-      await pass();
+      if ((await leadership.lead()) === null) {
+        wholeAtMs = Number.NEGATIVE_INFINITY;
+        return 'standby';
+      }
+      if (whole) wholeAtMs = clock.realNowMs();
+      await pass(whole ? null : news);
       return 'passed';
     } catch (error) {
+      wholeAtMs = Number.NEGATIVE_INFINITY;
       log.warn({ error: text(error) }, 'a pass over the pods failed; trying again');
       return 'hindered';
     }
@@ -202,8 +214,12 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     run: async (signal) => {
       // A patient connection waits for Redis for ever: the pass that hangs goes on, and no second one begins beside it.
       let running: Promise<PassOutcome> | null = null;
+      let news = new Set<JobId>();
       while (!signal.aborted) {
-        running ??= attempted();
+        if (running === null) {
+          running = attempted(news);
+          news = new Set();
+        }
         const outcome = await Promise.race([running, clock.sleep(beatRealMs, signal).then(() => null)]);
         if (outcome !== null) running = null;
         if (signal.aborted) return;
@@ -211,9 +227,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
           ?.after(outcome ?? 'hindered', heldStarts)
           .catch((error: unknown) => log.warn({ error: text(error) }, 'the beat could not be written'));
         if (signal.aborted) return;
-        await arrivals.next(options.periodRealMs, signal);
-        // A busy cluster changes all the time; what comes within this is one pass.
-        await clock.sleep(GATHER_REAL_MS, signal);
+        for (const jobId of await arrivals.next(options.periodRealMs, signal)) news.add(jobId);
       }
     },
   };

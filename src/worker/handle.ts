@@ -3,10 +3,13 @@
 // What if the process dies between two lines? Facts are appended before anything is decided on them. An act is carried out
 // before it is recorded, and is idempotent by name, so that the next look finds it and records it (reconcile.ts). A
 // record that somebody else wrote meanwhile makes this look start again from the beginning.
+//
+// Surprise: most looks find nothing to do, so the first one believes what the cluster's watch told last. It may be seconds old: facts it shows
+// are true all the same, but before anything is done the look starts again on what is read fresh.
 
 import type { Decision } from '../engine/decision.ts';
 import { decide } from '../engine/decide.ts';
-import { fold } from '../engine/fold.ts';
+import { fold, openAttempts } from '../engine/fold.ts';
 import type { JobId } from '../engine/job.ts';
 import { withUsage } from '../engine/meter.ts';
 import { reconcile } from '../engine/reconcile.ts';
@@ -43,31 +46,33 @@ export interface Look {
 /** @throws NerveError whatever a port throws; the alarm then comes again with back-off. */
 export async function look(ports: WorkerPorts, settings: EngineSettings, jobId: JobId): Promise<Look> {
   for (let round = 0; round < MAX_CONFLICTS; round++) {
-    const result = await lookOnce(ports, settings, jobId);
-    if (result !== 'conflict') return result;
+    const result = await lookOnce(ports, settings, jobId, round === 0 ? 'seen' : 'fresh');
+    if (result !== 'again') return result;
   }
   ports.log.warn({ jobId }, 'somebody else keeps writing this record; looking again later');
   return { wakeAtMs: ports.clock.nowMs() + settings.sweepMs, state: null };
 }
 
-async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: JobId): Promise<Look | 'conflict'> {
+async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: JobId, sight: 'seen' | 'fresh'): Promise<Look | 'again'> {
   const { records, cluster, market, clock, log } = ports;
   let record = await records.read(jobId);
   if (record === null) return { wakeAtMs: null, state: null };
-  const attempts = await cluster.attemptsOf(jobId, namespaceOf(record));
+  const open = sight === 'seen' ? openAttempts(fold(record)).map(({ attempt }) => attempt) : undefined;
+  const attempts = await cluster.attemptsOf(jobId, namespaceOf(record), open);
   const view = await market.view();
   const facts = await withUsage(record, reconcile(record, attempts, clock.nowMs()), attempts, view, settings, (ask) => market.meter(ask));
   if (facts.length > 0) {
     const after = await append(ports, record, facts);
-    if (after === 'conflict') return 'conflict';
+    if (after === 'conflict') return 'again';
     record = after;
     for (const fact of facts) log.info({ jobId, ...summary(fact) }, fact.type);
   }
   const state = fold(record);
   if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record), state };
   const decisions = decide({ nowMs: clock.nowMs(), market: view, jobs: [{ record, attempts }], settings });
+  if (sight === 'seen' && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';
   const acted = await actOn(ports, record, state, decisions);
-  if (acted === 'conflict') return 'conflict';
+  if (acted === 'conflict') return 'again';
   return { wakeAtMs: nextWake(decisions, clock.nowMs() + settings.sweepMs), state: acted.version === record.version ? state : fold(acted) };
 }
 

@@ -151,6 +151,18 @@ export function clusterContract(kind: string, make: () => Promise<ClusterRig>): 
       });
     });
 
+    describe('attemptsOf, where what a watch told is good enough', () => {
+      it('shows each attempt that the record has open, whoever launched it just before', async () => {
+        await rig.elsewhere.launch(askFor(rig, 'j-one'));
+        expect((await rig.cluster.attemptsOf('j-one', undefined, [1])).map((a) => a.name)).toEqual([nameOf('j-one')]);
+        await rig.cluster.launch(askFor(rig, 'j-one', 'stays', { attempt: 2 }));
+        expect((await rig.cluster.attemptsOf('j-one', undefined, [1, 2])).map((a) => a.name).toSorted()).toEqual([
+          nameOf('j-one', 1),
+          nameOf('j-one', 2),
+        ]);
+      });
+    });
+
     describe('launch', () => {
       it('creates the attempt, and answers it', async () => {
         const made = await rig.cluster.launch(askFor(rig, 'j-one', 'stays', { attempt: 3 }));

@@ -41,8 +41,9 @@ const ask = (attempt: number, program: PodProgram = bare) => ({
   handover: null,
 });
 
-function world(pods: readonly Pod[], kept: Pod | null = null) {
+function world(pods: readonly Pod[], kept: Pod | null = null, options = { silentMs: 0 }) {
   const calls: Ask[] = [];
+  const own: Pod[] = [];
   const ledger = new Ledger();
   for (const each of pods) ledger.podChanged(each);
   const api: Api = {
@@ -58,14 +59,22 @@ function world(pods: readonly Pod[], kept: Pod | null = null) {
     lines: async () => undefined,
     close: () => undefined,
   };
-  const follow = { ledger, synced: async () => undefined, answeredAtMs: () => 0, watch: async () => undefined, run: async () => undefined };
+  const follow = {
+    ledger,
+    synced: async () => undefined,
+    heardAtMs: () => AT_MS - options.silentMs,
+    wrote: (written: Pod) => void own.push(written),
+    watch: async () => undefined,
+    run: async () => undefined,
+  };
   const vault = { keep: async () => undefined, open: async () => kept, forget: async () => undefined };
   const clock = { nowMs: () => AT_MS, realNowMs: () => AT_MS, sleep: async () => undefined, speed: 1 };
   const refusals: string[] = [];
   const metrics = { refused: (what: string) => void refusals.push(what) };
   const cluster = kubernetesCluster({ api, follow, vault, dialect: 'auto', clock, log: silentLog, metrics });
   const written = (): string[] => calls.filter((call) => (call.method ?? 'GET') !== 'GET').map((call) => `${call.method ?? ''} ${call.path}`);
-  return { cluster, calls, written, refusals };
+  const listed = (): number => calls.filter((call) => call.path.includes('/pods?')).length;
+  return { cluster, calls, written, refusals, own, listed };
 }
 
 const PODS = '/api/v1/namespaces/team/pods';
@@ -115,6 +124,27 @@ describe('launching', () => {
     const { cluster, written } = world([foreign], null);
     await expect(cluster.launch(ask(1))).rejects.toBeInstanceOf(NerveError);
     expect(written()).toEqual([]);
+  });
+});
+
+describe('attempts, where what the watch told is good enough', () => {
+  const first = pod({ spec: { nodeName: 'n1' }, metadata: { annotations: { [POD.attempt]: '1' } } });
+
+  it('are not asked for, if the watch has told each that is open', async () => {
+    const { cluster, listed } = world([first]);
+    expect(await cluster.attemptsOf('j-abc', 'team', [1])).toHaveLength(1);
+    expect(listed()).toBe(0);
+  });
+
+  it.each<[string, readonly Pod[], readonly number[] | undefined, number]>([
+    ['nobody said so', [first], undefined, 0],
+    ['one that is open was not told yet', [first], [1, 2], 0],
+    ['one that is open was told only while it was held', [pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } })], [1], 0],
+    ['the watch has been silent', [first], [1], 10_001],
+  ])('are read fresh when %s', async (_, pods, open, silentMs) => {
+    const { cluster, listed } = world(pods, null, { silentMs });
+    await cluster.attemptsOf('j-abc', 'team', open);
+    expect(listed()).toBe(1);
   });
 });
 

@@ -10,7 +10,7 @@ const checkpoint = (id: string, final: boolean): string =>
   JSON.stringify({ id, step: 1, bytes: 1, durationMs: 1, sealedAt: '2026-11-25T10:00:00Z', final });
 
 describe('following pods', () => {
-  const stop = new AbortController();
+  let stop: AbortController;
   let follow: Follow;
   let told: string[];
   let version = 1;
@@ -23,6 +23,7 @@ describe('following pods', () => {
   };
 
   beforeEach(async () => {
+    stop = new AbortController();
     told = [];
     const api: Api = {
       call: <T>({ path }: Ask) =>
@@ -44,6 +45,20 @@ describe('following pods', () => {
     told.length = 0;
   });
   afterEach(() => stop.abort());
+
+  it('wakes nobody for what the worker wrote itself, whether its answer or the event comes first', async () => {
+    const launched = (jobId: string): Pod => named(jobId, { [POD.stopRequest]: 'move' });
+    const answeredFirst = launched('j-a');
+    follow.wrote(answeredFirst);
+    send(answeredFirst);
+    const eventFirst = launched('j-b');
+    send(eventFirst);
+    follow.wrote(eventFirst);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(told).toEqual([]);
+    send(named('j-a', { [POD.stopRequest]: 'pause' }));
+    await vi.waitFor(() => expect(told).toEqual(['j-a']));
+  });
 
   it('wakes nobody for progress and periodic checkpoints, and its job for a final one', async () => {
     send(named('j-a', { [POD.progress]: JSON.stringify({ step: 7, at: '2026-11-25T10:00:00Z' }) }));

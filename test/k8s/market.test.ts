@@ -65,8 +65,8 @@ describe('the market of a cluster', () => {
   it('goes through all pods once a second, however many looks ask for it', async () => {
     const ledger = new Ledger();
     let times = 0;
-    const jobs = ledger.jobs.bind(ledger);
-    ledger.jobs = () => {
+    const jobs = ledger.unplacedJobs.bind(ledger);
+    ledger.unplacedJobs = () => {
       times += 1;
       return jobs();
     };

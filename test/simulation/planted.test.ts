@@ -23,6 +23,7 @@ describe(`a planted bug is found within ${SEEDS} seeds`, () => {
     ['attempts whose names do not follow from their numbers', plants.namesAreRandom, /compute at once|ran|left behind/],
     ['an append that ignores the version it read', plants.appendsBlindly, /not legal/],
     ['a worker that never falls back to on demand', plants.neverOnDemand, /late|never ended/],
+    ['a worker that believes an old list of its attempts', plants.believesTheWatch, /compute at once|ran/],
     ['a meter that bills a second too much', plants.billsTooMuch, /was recorded with/],
   ] as const)(
     '%s',

@@ -12,7 +12,8 @@ import type { Clock } from '../../src/ports.ts';
 const job = spec({ deadlineMs: NOW + 6 * HOUR });
 const submitted: JobEvent = { type: 'submitted', atMs: NOW, spec: job, latestStartMs: NOW + 2 * HOUR, simulated: [] };
 
-async function setup(events: readonly JobEvent[], options: { view?: MarketView; objects?: ObservedAttempt[] } = {}) {
+/** `told`: what the watch told last, where that is older than what is. */
+async function setup(events: readonly JobEvent[], options: { view?: MarketView; objects?: ObservedAttempt[]; told?: ObservedAttempt[] } = {}) {
   const clock: Clock = { speed: 1, nowMs: () => NOW + MINUTE, realNowMs: () => NOW + MINUTE, sleep: () => Promise.resolve() };
   const records = memoryRecords();
   await records.append(job.id, 0, [submitted, ...events]);
@@ -24,7 +25,10 @@ async function setup(events: readonly JobEvent[], options: { view?: MarketView; 
     leadership: memoryLeadership(memoryLock(), clock),
     cluster: {
       attempts: async () => objects,
-      attemptsOf: async () => objects,
+      attemptsOf: async (_jobId, _within, open) => {
+        if (open === undefined) calls.push('read fresh');
+        return open === undefined ? objects : (options.told ?? objects);
+      },
       launch: async (ask) => {
         calls.push(`launch ${ask.name}`);
         const made =
@@ -49,12 +53,27 @@ describe('one look at a job', () => {
   it('launches before it says so, under the name that follows from job and attempt', async () => {
     const { ports, calls, types } = await setup([]);
     await look(ports, SETTINGS, job.id);
-    expect(calls).toEqual([`launch nerve-${job.id}-a1`]);
+    expect(calls).toEqual(['read fresh', `launch nerve-${job.id}-a1`]);
     expect(await types()).toEqual(['submitted', 'launched']);
   });
 
   it('adopts what a worker launched that died before it could say so', async () => {
     const { ports, calls, types } = await setup([], { objects: [seen(1)] });
+    await look(ports, SETTINGS, job.id);
+    expect(calls).toEqual([]);
+    expect(await types()).toEqual(['submitted', 'launched']);
+  });
+
+  it('does nothing on what the watch told: before it acts it reads fresh', async () => {
+    const { ports, calls, types } = await setup([], { objects: [seen(1)], told: [] });
+    await look(ports, SETTINGS, job.id);
+    expect(calls).toEqual(['read fresh']);
+    expect(await types()).toEqual(['submitted', 'launched']);
+  });
+
+  it('reads nothing fresh when there is nothing to do, and believes the facts that the watch told', async () => {
+    const told = seen(1, { progress: { step: 7, totalSteps: 10, remainingMs: MINUTE, atMs: NOW + MINUTE } });
+    const { ports, calls, types } = await setup([launched(1)], { objects: [], told: [told] });
     await look(ports, SETTINGS, job.id);
     expect(calls).toEqual([]);
     expect(await types()).toEqual(['submitted', 'launched']);

@@ -10,6 +10,9 @@ import type { Arrival, Arrivals, Clock } from '../../ports.ts';
 import type { Api } from './api.ts';
 import type { Follow } from './follow.ts';
 
+/** A busy cluster changes all the time; what comes within this is one answer. */
+const GATHER_REAL_MS = 200;
+
 export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arrivals {
   const { ledger } = follow;
   const newest = (jobId: JobId): Pod | null => ledger.podsOf(jobId).at(-1) ?? null;
@@ -18,10 +21,21 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
     if (error instanceof NerveError && error.kind === 'not-found') return null;
     throw error;
   };
+  let news = new Set<JobId>();
+  let heard: (() => void) | null = null;
+  let listening = false;
+  const listen = (signal: AbortSignal): void => {
+    if (listening) return;
+    listening = true;
+    void follow.watch((jobIds) => {
+      for (const jobId of jobIds) news.add(jobId);
+      heard?.();
+    }, signal);
+  };
   return {
-    jobs: async () => {
+    jobs: async (only) => {
       await follow.synced();
-      return ledger.jobs().flatMap((jobId): Arrival[] => {
+      return [...(only ?? ledger.jobs())].flatMap((jobId): Arrival[] => {
         const pods = ledger.podsOf(jobId);
         const pod = pods.at(-1);
         // `finished` comes with the end of a job; a held pod that a cancelled Job made anew has it not, and is told by its record.
@@ -42,10 +56,17 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
       await api.call({ method: 'PATCH', path: path(pod), type: 'application/merge-patch+json', body }).catch(notFound);
     },
     next: async (withinRealMs, signal) => {
-      const news = new AbortController();
-      const stop = AbortSignal.any([news.signal, signal]);
-      const slept = clock.sleep(withinRealMs, stop).then(() => news.abort());
-      await Promise.all([slept, follow.watch(() => news.abort(), stop)]);
+      listen(signal);
+      if (news.size === 0) {
+        const arrived = new AbortController();
+        heard = () => arrived.abort();
+        await clock.sleep(withinRealMs, AbortSignal.any([arrived.signal, signal]));
+        heard = null;
+      }
+      if (news.size > 0) await clock.sleep(GATHER_REAL_MS, signal);
+      const all = news;
+      news = new Set();
+      return all;
     },
   };
 }

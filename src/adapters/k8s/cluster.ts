@@ -1,7 +1,7 @@
 // The worker's hands in a cluster (docs/decisions/0009-the-cluster-wire.md). `launch` lifts the gate of the pod that waits, or creates the
 // next pod of a bare one from the kept spec; `remove` deletes, and evicts pods of Jobs, because only an eviction spares their backoffLimit.
 //
-// Surprise: attempts of one job are read fresh, but a pod that is missing in that list is judged only once the watch has told how it ended.
+// Surprise: before anything is done, attempts of one job are read fresh, but a pod that is missing in that list is judged only once the watch has told how it ended.
 // Judging it earlier would take every deletion by a user for a lost node, and start the job again.
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,6 +23,8 @@ import type { Follow } from './follow.ts';
 
 const MISSING_WAIT_MS = 5000;
 const MISSING_LOOK_MS = 50;
+/** In a busy cluster the watch says something all the time; in a quiet one reading fresh costs little. */
+const HEARD_MS = 10_000;
 
 export interface ClusterOptions {
   readonly api: Api;
@@ -74,6 +76,15 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     return pods;
   };
 
+  /** The job's pods as the watch told them last; null where it may have missed something. */
+  const told = async (jobId: JobId, open: readonly number[]): Promise<readonly Pod[] | null> => {
+    await follow.synced();
+    if (clock.realNowMs() - follow.heardAtMs() > HEARD_MS || ledger.unexplained(jobId).length > 0) return null;
+    const pods = ledger.podsOf(jobId);
+    const shown = new Set(ledger.numbered(jobId, pods).map(({ attempt }) => attempt));
+    return open.every((attempt) => shown.has(attempt)) ? pods : null;
+  };
+
   const find = async (name: string): Promise<Pod | null> => {
     const { jobId, attempt } = parseName(name);
     const found = ledger.numbered(jobId, await fresh(jobId)).find((each) => each.attempt === attempt && each.goneAtMs === null);
@@ -104,9 +115,10 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       await follow.synced();
       return ledger.jobs().flatMap((jobId) => ledger.attemptsOf(jobId));
     },
-    attemptsOf: async (jobId, within) => {
+    attemptsOf: async (jobId, within, open) => {
       if (within !== undefined) ledger.bind(jobId, within);
-      return ledger.attemptsOf(jobId, await fresh(jobId));
+      const pods = (open === undefined ? null : await told(jobId, open)) ?? (await fresh(jobId));
+      return ledger.attemptsOf(jobId, pods);
     },
     launch: async (ask) => {
       const { program } = ask.spec;
@@ -131,7 +143,8 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       if (pod !== null && pod.metadata.deletionTimestamp === undefined) await end(pod);
     },
     forget: async (jobId) => {
-      const pods = await fresh(jobId);
+      // It was put away on a fresh look: pods that came since are strays, and are found as such.
+      const pods = (await told(jobId, [])) ?? (await fresh(jobId));
       const newest = pods.at(-1);
       for (const pod of pods) {
         // A held pod of a cancelled job; one of a Job would be made again at once, and stays.
@@ -162,6 +175,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
         if (error instanceof NerveError && (error.kind === 'conflict' || error.kind === 'not-found')) throw retry(ask, error);
         throw error;
       });
+    follow.wrote(patched);
     return observePod(patched, { jobId: ask.spec.id, attempt: ask.attempt, node: null, goneAtMs: null });
   }
 
@@ -186,6 +200,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       if (error instanceof NerveError && error.kind === 'conflict') throw retry(ask, error);
       throw error;
     });
+    follow.wrote(created);
     return observePod(created, { jobId: spec.id, attempt, node: null, goneAtMs: null });
   }
 }

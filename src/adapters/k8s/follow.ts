@@ -17,13 +17,17 @@ import { slimNode, slimPod } from './slim.ts';
 
 const GATHER_MS = 50;
 const SYNC_LIMIT_MS = 30_000;
+/** Versions that the watch never told: it was listed anew meanwhile. */
+const OWN_LIMIT = 1000;
 
 export interface Follow {
   readonly ledger: Ledger;
   /** @throws NerveError `unreachable` when nothing could be listed for half a minute. */
   synced(): Promise<void>;
-  /** When pods were last heard of; real ms. */
-  answeredAtMs(): number;
+  /** When anything was last heard of pods; real ms. */
+  heardAtMs(): number;
+  /** The worker wrote this pod itself, and has looked at its job: the event that says so wakes nobody. */
+  wrote(pod: Pod): void;
   watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
   /** Keeps reading until aborted. */
   run(signal: AbortSignal): Promise<void>;
@@ -33,16 +37,24 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
   const ledger = new Ledger();
   const listeners = new Set<(jobIds: readonly JobId[]) => void>();
   const changed = new Set<JobId>();
+  /** Versions of pods that the worker wrote, until the watch tells them; told before the answer came, they wait for it in `changedPods`. */
+  const own = new Set<string>();
+  const changedPods = new Map<string, JobId>();
   let timer: NodeJS.Timeout | null = null;
+  const flush = (): void => {
+    timer = null;
+    for (const [version, jobId] of changedPods) if (!own.delete(version)) changed.add(jobId);
+    changedPods.clear();
+    const news = [...changed];
+    changed.clear();
+    if (news.length > 0) for (const listener of listeners) listener(news);
+  };
+  const soon = (): void => {
+    timer ??= setTimeout(flush, GATHER_MS);
+  };
   const tell = (...jobIds: readonly JobId[]): void => {
     for (const jobId of jobIds) changed.add(jobId);
-    if (timer !== null || changed.size === 0) return;
-    timer = setTimeout(() => {
-      timer = null;
-      const news = [...changed];
-      changed.clear();
-      for (const listener of listeners) listener(news);
-    }, GATHER_MS);
+    if (changed.size > 0) soon();
   };
 
   const pods = createReader<Pod>({
@@ -55,12 +67,15 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
     changed: (pod, before) => {
       ledger.podChanged(pod);
       const jobId = jobIdOf(pod);
-      if (jobId !== null && (before === null || print(pod) !== print(before))) tell(jobId);
+      if (jobId === null || (before !== null && print(pod) === print(before))) return;
+      changedPods.set(versionOf(pod), jobId);
+      soon();
     },
     gone: (last) => {
       ledger.podGone(last, clock.nowMs());
       const jobId = jobIdOf(last);
-      if (jobId !== null) tell(jobId);
+      // History is deleted by whoever owns it.
+      if (jobId !== null && annotation(last, POD.finished) === null) tell(jobId);
     },
   });
   const nodes = createReader<Node>({
@@ -92,7 +107,12 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
       if (first === 'late')
         throw new NerveError('unreachable', 'The cluster could not be listed yet.', { hint: 'Check that the API server answers.' });
     },
-    answeredAtMs: () => Math.min(pods.answeredAtMs(), nodes.answeredAtMs()),
+    heardAtMs: () => pods.answeredAtMs(),
+    wrote: (pod) => {
+      own.add(versionOf(pod));
+      const [oldest] = own;
+      if (own.size > OWN_LIMIT && oldest !== undefined) own.delete(oldest);
+    },
     watch: (listener, signal) =>
       new Promise((resolve) => {
         if (signal.aborted) return resolve();
@@ -108,6 +128,8 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
     },
   };
 }
+
+const versionOf = ({ metadata }: Pod): string => `${metadata.uid ?? ''} ${metadata.resourceVersion ?? ''}`;
 
 /** What a look would see of this pod. Progress and periodic checkpoints are left out: they are read when a decision needs them. */
 function print(pod: Pod): string {

@@ -97,6 +97,12 @@ export class Ledger {
     return [...this.#byJob.keys()];
   }
 
+  /** Jobs with a pod that was let start and has no node yet. */
+  unplacedJobs(): readonly JobId[] {
+    const waiting = [...this.#pods.values()].filter((pod) => pod.spec.nodeName === undefined && !isGated(pod) && !hasEnded(pod));
+    return [...new Set(waiting.flatMap((pod) => claimedJobId(pod) ?? []))];
+  }
+
   bind(jobId: JobId, namespace: string): void {
     this.#namespace.set(jobId, namespace);
   }

@@ -64,7 +64,7 @@ export function kubernetesMarket(options: MarketOptions): Market {
       const key = keyOf(place);
       dryUntil.set(key, Math.max(dryUntil.get(key) ?? 0, sinceMs + holdsMs));
     };
-    for (const attempt of ledger.jobs().flatMap((jobId) => ledger.attemptsOf(jobId))) {
+    for (const attempt of ledger.unplacedJobs().flatMap((jobId) => ledger.attemptsOf(jobId))) {
       const sinceMs = unplacedSinceMs(attempt);
       if (sinceMs !== null && nowMs - sinceMs >= options.placementTimeoutMs / 2) dry(attempt, nowMs);
     }

@@ -106,3 +106,9 @@ export const billsTooMuch: Plant = planted('inside', (ports) => ({
   ...ports,
   market: { ...ports.market, meter: (ask) => ports.market.meter({ ...ask, toMs: ask.toMs + 1000 }) },
 }));
+
+/** What the watch told last is believed, also where it does not show an attempt that the record has open. */
+export const believesTheWatch: Plant = planted('inside', (ports) => ({
+  ...ports,
+  cluster: { ...ports.cluster, attemptsOf: (jobId, within) => ports.cluster.attemptsOf(jobId, within, []) },
+}));

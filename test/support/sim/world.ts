@@ -17,6 +17,7 @@ import { type SimCluster, simCluster, type SimNode } from './cluster.ts';
 import { simHooks } from './hooks.ts';
 import { faulty, type FaultContext, type FaultRates, NO_FAULTS } from './faults.ts';
 import { atTheEnd, onAppend } from './invariants.ts';
+import { laggingWatch } from './lagging.ts';
 import { simMarket, type SimMarket } from './market.ts';
 import { simProcess, type SimProcess, type WallClock } from './process.ts';
 import { random } from './random.ts';
@@ -85,8 +86,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   const faultsOn = (): boolean => time.nowMs() < endOfFaultsMs;
 
   const market = simMarket(time, scenario.seed, scenario.market);
-  const listeners = new Set<(jobIds: readonly JobId[]) => void>();
-  const watching = seeds.fork('watch');
+  const watches = new Set<(jobIds: readonly JobId[]) => void>();
   const agents = new Map<SimNode, SimProcess>();
   const cluster = simCluster(time, market, scenario.cloud, seeds.fork('cloud'), {
     nodeUp: (node) => time.at(time.nowMs() + 3000, () => startAgent(node)),
@@ -96,12 +96,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
       agents.delete(node);
     },
     changed: (jobIds) => {
-      for (const listener of listeners) {
-        if (watching.chance(scenario.watch.lost)) continue;
-        for (let i = watching.chance(scenario.watch.twice) ? 2 : 1; i > 0; i--) {
-          time.at(time.nowMs() + watching.between(10, 2000), () => (listeners.has(listener) ? listener(jobIds) : undefined));
-        }
-      }
+      for (const watch of watches) watch(jobIds);
     },
     twiceAtOnce: (jobId, names) => violation(`two attempts of ${jobId} compute at once: ${names.join(', ')}`),
   });
@@ -159,12 +154,19 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     const process = simProcess(time, `worker-${index}.${life}`, wall);
     workers[index] = process;
     const context = faultContext(process.name, scenario.workerFaults);
+    const view = laggingWatch(
+      { time, random: seeds.fork(`watch of ${process.name}`), ...scenario.watch, attempts: cluster.pods },
+      cluster.port.attemptsOf,
+    );
+    let wake: ((jobIds: readonly JobId[]) => void) | null = null;
+    const hear = (jobIds: readonly JobId[]): void => view.changed(jobIds, () => wake?.(jobIds));
+    watches.add(hear);
+    process.signal.addEventListener('abort', () => watches.delete(hear), { once: true });
     const watch: Cluster['watch'] = async (changed, signal) => {
-      listeners.add(changed);
-      const off = (): boolean => listeners.delete(changed);
-      process.signal.addEventListener('abort', off, { once: true });
+      wake = changed;
+      process.signal.addEventListener('abort', () => (wake = null), { once: true });
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-      off();
+      wake = null;
     };
     const { plant } = options;
     const planted = (layer: Plant['layer'], ports: WorkerPorts): WorkerPorts =>
@@ -174,7 +176,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
       records,
       alarms,
       leadership: memoryLeadership(lock, redisClock),
-      cluster: { ...cluster.port, watch },
+      cluster: { ...cluster.port, attemptsOf: view.attemptsOf, watch },
       market,
       clock: process.clock,
       log,
