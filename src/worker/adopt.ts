@@ -106,6 +106,7 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     if (atOnce && spec.spotOnly !== true) events.push({ type: 'release-requested', atMs });
     if ((await records.append(jobId, 0, events)) === 'conflict') return;
     await alarms.arm(jobId, clock.nowMs());
+    live.add(jobId);
     log.info({ jobId, pod: pod.metadata.name, namespace: pod.metadata.namespace, warnings }, 'adopted');
   };
 

@@ -145,7 +145,9 @@ function worthWriting(record: JobRecord, { plan }: JobState, hold: Extract<Decis
 
 /** Removes what is left of a finished job, then closes it; null when nothing is left. */
 async function putAway({ cluster, records, clock }: WorkerPorts, settings: EngineSettings, record: JobRecord): Promise<number | null> {
-  const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record))).filter((a) => a.endedAtMs === null);
+  // Each that the record knows; what a paused worker left behind unrecorded is a stray, and the sweep finds those.
+  const known = fold(record).attempts.map(({ attempt }) => attempt);
+  const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record), known)).filter((a) => a.endedAtMs === null);
   for (const attempt of left) if (attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name);
   if (left.length > 0) return clock.nowMs() + settings.sweepMs;
   await cluster.forget(record.jobId);

@@ -125,7 +125,8 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       if (program.kind !== 'pod') throw new NerveError('fatal', `Job ${ask.spec.id} is no pod: it cannot run in a cluster.`);
       const dialect = dialectOf(options.dialect, ledger.nodes());
       ledger.bind(ask.spec.id, program.namespace);
-      const pods = await fresh(ask.spec.id);
+      // The look that asks has read fresh. What has changed since is refused by the API server: a gate is lifted once, a name is taken once.
+      const pods = (await told(ask.spec.id, [])) ?? (await fresh(ask.spec.id));
       const there = ledger.attemptsOf(ask.spec.id, pods).find((each) => each.attempt === ask.attempt);
       if (there !== undefined) return there;
       const mine = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
