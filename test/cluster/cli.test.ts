@@ -44,6 +44,12 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
   const note = (pod: string, annotations: Record<string, string>): Promise<unknown> =>
     plane.admin.call('PATCH', `${PODS}/${pod}`, { metadata: { annotations } }, 'application/merge-patch+json');
 
+  /** How many watch the pods of one namespace now, as the API server counts them: whatever belongs to the cluster watches all namespaces. */
+  const podWatches = async (): Promise<number> => {
+    const page = await plane.admin.call<string>('GET', '/metrics');
+    return Number(/^apiserver_longrunning_requests\{.*resource="pods",scope="namespace",.*verb="WATCH".*\} (\d+)$/m.exec(page)?.[1] ?? 0);
+  };
+
   /** A user whose rights come from RBAC alone. */
   async function userConfig(name: string, role: string): Promise<string> {
     const { admin, folder } = plane;
@@ -131,8 +137,9 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       expect((await nerve(['status', job])).out).toMatch(/^cluster \(context real, namespace team-a\)\nj-20310101t080000z {2}train {2}held until/);
       expect((await nerve(['explain', pod?.metadata.name ?? ''])).out).toContain('cheaper window');
       for (const ask of ['pause', 'resume', 'release']) expect(await nerve([ask, job])).toMatchObject({ code: 0 });
+      await eventually(async () => (await podWatches()) === 0);
       const waiting = nerve(['wait', job, '--timeout', '60s']);
-      await new Promise((r) => setTimeout(r, 1500));
+      await eventually(async () => (await podWatches()) === 1);
       await note(pod?.metadata.name ?? '', { 'nerve.io/state': 'cancelled' });
       expect(await waiting).toMatchObject({ code: 103, out: expect.stringContaining('cancelled') });
 
