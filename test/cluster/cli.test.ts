@@ -247,6 +247,14 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
         (await admin.call<{ status?: { used?: { pods?: string } } }>('GET', `/api/v1/namespaces/${TEAM}/resourcequotas/full`)).status?.used?.pods ===
         '1',
     );
+    await admin.call('POST', `/apis/batch/v1/namespaces/${TEAM}/jobs`, {
+      metadata: { name: 'brittle' },
+      spec: {
+        suspend: true,
+        backoffLimit: 2,
+        template: { metadata: { labels: { 'nerve.io/tier': 'async' } }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } },
+      },
+    });
     await admin.call('POST', '/api/v1/namespaces', { metadata: { name: 'nerve' } });
 
     const all = await findings(nerve(['doctor', '--json', '-n', TEAM], plane.kubeconfig));
@@ -259,6 +267,7 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       /^fail pools: zone eu-west-3b has no on-demand nodes/,
       /^fail volumes: claim data of slow is tied to zone eu-west-3a/,
       /^fail grace: the last checkpoint of slow took 150 s/,
+      /^warn backoff: Job brittle is moved at most 1 times/,
       /^fail quotas: quota full is used up: 1 of 1 pods/,
     ];
     for (const fault of expected) expect(faults.filter((line) => fault.test(line))).toHaveLength(1);
@@ -268,6 +277,7 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
     const hers = await findings(nerve(['doctor', '--json']));
     expect(hers.find(({ check }) => check === 'pools')).toMatchObject({ status: 'unknown', what: expect.stringContaining('may not list nodes') });
     expect(hers.find(({ check }) => check === 'rights')).toMatchObject({ status: 'ok' });
+    expect(hers.find(({ check }) => check === 'backoff')).toMatchObject({ status: 'warn' });
     expect(hers.find(({ check }) => check === 'quotas')).toMatchObject({ status: 'fail' });
     await admin.call('DELETE', `/api/v1/namespaces/${TEAM}/resourcequotas/full`);
   }, 120_000);
