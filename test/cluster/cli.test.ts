@@ -13,6 +13,12 @@ const why = await whyNoCluster();
 const TEAM = 'team-a';
 const PODS = `/api/v1/namespaces/${TEAM}/pods`;
 
+const PLANNED = `apiVersion: batch/v1
+kind: Job
+metadata: {name: planned}
+spec: {backoffLimit: 1, template: {spec: {restartPolicy: Never, terminationGracePeriodSeconds: 9, containers: [{name: c, image: i}]}}}
+`;
+
 interface Ran {
   readonly code: number;
   readonly out: string;
@@ -274,10 +280,14 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
     expect(all.filter(({ status }) => status === 'ok').map(({ check }) => check)).toEqual(expect.arrayContaining(['version', 'rights']));
     expect(all.filter(({ status, fix }) => status !== 'ok' && (fix ?? '') === '')).toEqual([]);
 
-    const hers = await findings(nerve(['doctor', '--json']));
+    const file = join(plane.folder, 'job.yaml');
+    writeFileSync(file, PLANNED);
+    const hers = await findings(nerve(['doctor', '--json', '-f', file]));
     expect(hers.find(({ check }) => check === 'pools')).toMatchObject({ status: 'unknown', what: expect.stringContaining('may not list nodes') });
     expect(hers.find(({ check }) => check === 'rights')).toMatchObject({ status: 'ok' });
-    expect(hers.find(({ check }) => check === 'backoff')).toMatchObject({ status: 'warn' });
+    const of = (name: string) => hers.filter(({ check }) => check === name).map(({ status, what }) => `${status} ${what}`);
+    expect(of('backoff')).toEqual([expect.stringMatching(/^warn Job planned is moved at most 0/), expect.stringMatching(/^warn Job brittle/)]);
+    expect(of('grace')).toContainEqual(expect.stringMatching(/^warn planned- has only 9 s/));
     expect(hers.find(({ check }) => check === 'quotas')).toMatchObject({ status: 'fail' });
     await admin.call('DELETE', `/api/v1/namespaces/${TEAM}/resourcequotas/full`);
   }, 120_000);
