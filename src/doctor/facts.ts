@@ -48,6 +48,12 @@ export interface PodLook {
   readonly serviceAccount: string;
 }
 
+export interface JobLook {
+  readonly name: string;
+  /** Null: its own failure rules do not count moves. */
+  readonly moves: number | null;
+}
+
 export interface Claim {
   readonly name: string;
   /** Zones it is tied to; empty: none seen. */
@@ -80,6 +86,8 @@ export interface ClusterFacts {
   /** Service accounts with a cloud role of their own. */
   readonly roleAccounts: Fact<readonly string[]>;
   readonly pods: Fact<readonly PodLook[]>;
+  /** Jobs that have not ended, and whose pods are Nerve's. */
+  readonly jobs: Fact<readonly JobLook[]>;
   readonly claims: Fact<readonly Claim[]>;
   readonly quotas: Fact<readonly Quota[]>;
   /** Null: none was named. */

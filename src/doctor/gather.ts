@@ -5,16 +5,18 @@ import { NerveError } from '../engine/errors.ts';
 import { HOLD_GATE, POD } from '../engine/pod/names.ts';
 import type { Pod, PodSpec } from '../engine/pod/types.ts';
 import { probePod, versionOn } from '../intake/probe.ts';
+import { podOf } from '../intake/submit-pod.ts';
 import type { Created, Manifest, UserCluster } from '../ports.ts';
 import type { Claim, ClusterFacts, Quota, Rights, Workload } from './facts.ts';
 import type { Fact } from './finding.ts';
+import { isNerves, lookAtJob, type RawJob } from './look-at-job.ts';
 import { amount, lookAtPod } from './look-at-pod.ts';
 import { poolsFrom, type RawNode, type RawNodePool } from './pools-from.ts';
 
 export interface Look {
   readonly nerveNamespace: string;
-  /** Pods that are to be submitted, beside those that are there. */
-  readonly planned: readonly Pod[];
+  /** What is to be submitted, beside what is there. */
+  readonly planned: readonly Manifest[];
   readonly store: ClusterFacts['store'];
   readonly redis: ClusterFacts['redis'];
   readonly nowMs: number;
@@ -27,7 +29,9 @@ interface Items<T> {
 export async function gather(cluster: UserCluster, look: Look): Promise<ClusterFacts> {
   const { namespace } = cluster;
   const list = async <T>(path: string): Promise<readonly T[]> => ((await cluster.get(path)) as Items<T>).items;
-  const pods = await fact(async () => [...look.planned, ...(await cluster.pods('nerve.io/tier=async')).filter(alive)].map(lookAtPod));
+  const plannedPods = look.planned.map((object) => (object.kind === 'Job' ? podOf(object) : object) as unknown as Pod);
+  const plannedJobs = look.planned.filter(({ kind }) => kind === 'Job') as unknown as readonly RawJob[];
+  const pods = await fact(async () => [...plannedPods, ...(await cluster.pods('nerve.io/tier=async')).filter(alive)].map(lookAtPod));
   const claims = 'known' in pods ? [...new Set(pods.known.flatMap((pod) => pod.claims))] : [];
   const workloads = await fact(() => workloadsAt(list, ''));
   const own = await fact(async () => (await workloadsAt(list, look.nerveNamespace)).filter(({ component }) => component !== null));
@@ -60,6 +64,9 @@ export async function gather(cluster: UserCluster, look: Look): Promise<ClusterF
         .flatMap(({ metadata }) => metadata.name ?? []),
     ),
     pods,
+    jobs: await fact(async () =>
+      [...plannedJobs, ...(await list<RawJob>(`/apis/batch/v1/namespaces/${namespace}/jobs`)).filter(isNerves)].map(lookAtJob),
+    ),
     claims: await fact(async () => (await Promise.all(claims.map((name) => claimNamed(cluster, name)))).flatMap((claim) => claim ?? [])),
     quotas: await fact(async () => (await list<RawQuota>(`/api/v1/namespaces/${namespace}/resourcequotas`)).flatMap(quotasFrom)),
     redis: look.redis,

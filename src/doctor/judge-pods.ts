@@ -1,6 +1,8 @@
-// Whether the jobs of the namespace (or the one that is to be submitted) survive a move: volumes, grace, and where their checkpoints go.
+// Whether the jobs of the namespace (or the one that is to be submitted) survive a move: volumes, grace, failures that a Job counts, and where
+// their checkpoints go.
 
-import type { Claim, ClusterFacts, PodLook } from './facts.ts';
+import { PROMISED_LIMIT } from '../engine/moves.ts';
+import type { Claim, ClusterFacts, JobLook, PodLook } from './facts.ts';
 import { fail, type Finding, judge, ok, warn } from './finding.ts';
 
 /** The cloud's notice. */
@@ -9,7 +11,7 @@ const NOTICE_SECONDS = 120;
 const GRACE_SECONDS_LEAST = 60;
 const ZONAL = /ebs\.csi\.aws\.com|kubernetes\.io\/aws-ebs|pd\.csi\.storage\.gke\.io|disk\.csi\.azure\.com|local/;
 
-export function judgePods({ pods, claims, store }: ClusterFacts): readonly Finding[] {
+export function judgePods({ pods, jobs, claims, store }: ClusterFacts): readonly Finding[] {
   const none = 'Needs the right to list pods.';
   return [
     ...judge('volumes', pods, none, (looks) => {
@@ -22,6 +24,10 @@ export function judgePods({ pods, claims, store }: ClusterFacts): readonly Findi
     ...judge('grace', pods, none, (looks) => {
       const found = looks.flatMap(grace);
       return found.length > 0 ? found : ok('grace', 'grace periods leave time for a checkpoint');
+    }),
+    ...judge('backoff', jobs, 'Needs the right to list jobs.', (looks) => {
+      const found = looks.flatMap(backoff);
+      return found.length > 0 ? found : ok('backoff', 'no Job counts its moves as failures, or it has a backoffLimit for many');
     }),
     ...('refused' in store
       ? [fail('checkpoints', store.refused, store.fix)]
@@ -95,4 +101,16 @@ function grace(pod: PodLook): readonly Finding[] {
       ),
     ];
   return [];
+}
+
+/** Few: one hour may bring as many moves as that. */
+function backoff({ name, moves }: JobLook): readonly Finding[] {
+  if (moves === null || moves > PROMISED_LIMIT.maxMoves) return [];
+  return [
+    warn(
+      'backoff',
+      `Job ${name} is moved at most ${moves} times and then runs on demand: each evacuation of its pods counts against its backoffLimit`,
+      'Create it with a podFailurePolicy that ignores DisruptionTarget, or with a greater backoffLimit; Nerve reads both at its creation only.',
+    ),
+  ];
 }

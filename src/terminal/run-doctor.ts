@@ -7,9 +7,9 @@ import { judgeCluster } from '../doctor/judge-cluster.ts';
 import { judgeLocal } from '../doctor/judge-local.ts';
 import { NerveError } from '../engine/errors.ts';
 import { POD } from '../engine/pod/names.ts';
-import type { Pod } from '../engine/pod/types.ts';
 import { readAsked } from '../intake/job-file.ts';
 import { podOf } from '../intake/submit-pod.ts';
+import type { Manifest } from '../ports.ts';
 import type { Where } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
 import { count, table } from './figures.ts';
@@ -20,11 +20,11 @@ export interface DoctorFlags {
 }
 
 export async function examineCluster({ cluster, config, defaults }: ClusterSession, flags: DoctorFlags): Promise<readonly Finding[]> {
-  const planned = plannedPods(flags.file);
-  const uri = flags['checkpoint-uri'] ?? planned[0]?.metadata.annotations?.[POD.checkpointUri] ?? defaults.checkpointUri ?? null;
+  const planned = plannedIn(flags.file);
+  const uri = flags['checkpoint-uri'] ?? (planned === null ? null : uriOf(planned)) ?? defaults.checkpointUri ?? null;
   const facts = await gather(cluster, {
     nerveNamespace: config.cluster.nerveNamespace,
-    planned,
+    planned: planned === null ? [] : [planned],
     store: await storeAt(uri),
     redis: await redisAt(config.redis.url),
     nowMs: Date.now(),
@@ -37,12 +37,14 @@ export async function examineHere(at: Where): Promise<readonly Finding[]> {
   return judgeLocal(await lookAround(at));
 }
 
-function plannedPods(path: string | undefined): readonly Pod[] {
-  if (path === undefined) return [];
+function plannedIn(path: string | undefined): Manifest | null {
+  if (path === undefined) return null;
   const { file, manifest } = readAsked(path);
-  if (manifest !== null) return [(manifest.kind === 'Job' ? podOf(manifest) : manifest) as unknown as Pod];
-  return file.template === undefined ? [] : [{ metadata: { generateName: file.name ?? 'the template' }, ...file.template } as unknown as Pod];
+  if (manifest !== null || file.template === undefined) return manifest;
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { generateName: file.name ?? 'the template' }, ...file.template } as Manifest;
 }
+
+const uriOf = (object: Manifest): string | undefined => (object.kind === 'Job' ? podOf(object) : object).metadata.annotations?.[POD.checkpointUri];
 
 async function storeAt(uri: string | null): Promise<ClusterFacts['store']> {
   if (uri === null) return { unknown: 'no place for checkpoints was named' };

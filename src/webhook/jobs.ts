@@ -1,14 +1,11 @@
 // The second rule, for Jobs: what Nerve must know of a Job in order to move its pods, written on its pod template, because Nerve has no right
 // to read Jobs (DESIGN section 5).
 
+import { backoffLimitOf, ignoresDisruption, movesOfJob } from '../engine/pod/job-failures.ts';
 import { ASYNC_TIER, POD, TIER_LABEL } from '../engine/pod/names.ts';
 import { PARALLEL } from './left-alone.ts';
 import { wordsPatch } from './patch.ts';
 import { isAbsent, isMap, isMeta, isNumber, type Map, untouched, type Verdict } from './review.ts';
-
-/** Exit codes of a container that was asked to stop: the SDK's, SIGTERM's, SIGKILL's. */
-const STOPPED = [75, 143, 137];
-const DEFAULT_BACKOFF_LIMIT = 6;
 
 interface Job {
   readonly queued: boolean;
@@ -25,8 +22,8 @@ export function mutateJob(object: unknown): Verdict {
   const leave = whyLeave(job);
   const annotations = {
     ...job.annotations,
-    [POD.backoffLimit]: String(backoffLimit(job.spec)),
-    [POD.ignoresDisruption]: String(ignoresDisruption(job.spec['podFailurePolicy'])),
+    [POD.backoffLimit]: String(backoffLimitOf(job.spec)),
+    [POD.ignoresDisruption]: String(ignoresDisruption(job.spec)),
     ...(leave === null ? {} : { [POD.leave]: leave }),
   };
   const path = '/spec/template/metadata';
@@ -62,36 +59,13 @@ function whyLeave({ queued, spec }: Job): string | null {
   return several ? PARALLEL : null;
 }
 
-/** With a limit for each index the Job's own one is out of reach. */
-const backoffLimit = (spec: Map): number => numberIn(spec, 'backoffLimitPerIndex', numberIn(spec, 'backoffLimit', DEFAULT_BACKOFF_LIMIT));
-
-/** Rules count in their order: an earlier one that takes the exit code of a container that was told to stop wins. */
-function ignoresDisruption(policy: unknown): boolean {
-  const rules = isMap(policy) && Array.isArray(policy['rules']) ? policy['rules'].filter(isMap) : [];
-  for (const rule of rules) {
-    if (rule['action'] === 'Ignore') {
-      if (isDisruption(rule['onPodConditions'])) return true;
-    } else if (isDisruption(rule['onPodConditions']) || takesStopped(rule['onExitCodes'])) return false;
-  }
-  return false;
-}
-
-const isDisruption = (conditions: unknown): boolean =>
-  Array.isArray(conditions) && conditions.some((c) => isMap(c) && c['type'] === 'DisruptionTarget' && (c['status'] ?? 'True') === 'True');
-
-function takesStopped(onExitCodes: unknown): boolean {
-  if (!isMap(onExitCodes) || !Array.isArray(onExitCodes['values'])) return false;
-  const { values, operator } = onExitCodes as { values: readonly unknown[]; operator?: unknown };
-  return STOPPED.some((code) => values.includes(code) === (operator === 'In'));
-}
-
 function warnings(spec: Map): readonly string[] {
   return [...policyWarning(spec), ...deadlineWarning(spec)];
 }
 
 function policyWarning(spec: Map): readonly string[] {
-  if (ignoresDisruption(spec['podFailurePolicy'])) return [];
-  const moves = Math.max(0, backoffLimit(spec) - 1);
+  const moves = movesOfJob(spec);
+  if (moves === null) return [];
   return [
     `each evacuation of its pods counts against backoffLimit, so it is moved at most ${moves} times and then runs on demand; a podFailurePolicy that ignores DisruptionTarget lifts that.`,
   ];

@@ -13,6 +13,12 @@ const why = await whyNoCluster();
 const TEAM = 'team-a';
 const PODS = `/api/v1/namespaces/${TEAM}/pods`;
 
+const PLANNED = `apiVersion: batch/v1
+kind: Job
+metadata: {name: planned}
+spec: {backoffLimit: 1, template: {spec: {restartPolicy: Never, terminationGracePeriodSeconds: 9, containers: [{name: c, image: i}]}}}
+`;
+
 interface Ran {
   readonly code: number;
   readonly out: string;
@@ -43,6 +49,12 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
   const list = async (): Promise<readonly Pod[]> => (await plane.admin.call<{ items: readonly Pod[] }>('GET', PODS)).items;
   const note = (pod: string, annotations: Record<string, string>): Promise<unknown> =>
     plane.admin.call('PATCH', `${PODS}/${pod}`, { metadata: { annotations } }, 'application/merge-patch+json');
+
+  /** How many watch the pods of one namespace now, as the API server counts them: whatever belongs to the cluster watches all namespaces. */
+  const podWatches = async (): Promise<number> => {
+    const page = await plane.admin.call<string>('GET', '/metrics');
+    return Number(/^apiserver_longrunning_requests\{.*resource="pods",scope="namespace",.*verb="WATCH".*\} (\d+)$/m.exec(page)?.[1] ?? 0);
+  };
 
   /** A user whose rights come from RBAC alone. */
   async function userConfig(name: string, role: string): Promise<string> {
@@ -131,8 +143,9 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       expect((await nerve(['status', job])).out).toMatch(/^cluster \(context real, namespace team-a\)\nj-20310101t080000z {2}train {2}held until/);
       expect((await nerve(['explain', pod?.metadata.name ?? ''])).out).toContain('cheaper window');
       for (const ask of ['pause', 'resume', 'release']) expect(await nerve([ask, job])).toMatchObject({ code: 0 });
+      await eventually(async () => (await podWatches()) === 0);
       const waiting = nerve(['wait', job, '--timeout', '60s']);
-      await new Promise((r) => setTimeout(r, 1500));
+      await eventually(async () => (await podWatches()) === 1);
       await note(pod?.metadata.name ?? '', { 'nerve.io/state': 'cancelled' });
       expect(await waiting).toMatchObject({ code: 103, out: expect.stringContaining('cancelled') });
 
@@ -240,6 +253,14 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
         (await admin.call<{ status?: { used?: { pods?: string } } }>('GET', `/api/v1/namespaces/${TEAM}/resourcequotas/full`)).status?.used?.pods ===
         '1',
     );
+    await admin.call('POST', `/apis/batch/v1/namespaces/${TEAM}/jobs`, {
+      metadata: { name: 'brittle' },
+      spec: {
+        suspend: true,
+        backoffLimit: 2,
+        template: { metadata: { labels: { 'nerve.io/tier': 'async' } }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } },
+      },
+    });
     await admin.call('POST', '/api/v1/namespaces', { metadata: { name: 'nerve' } });
 
     const all = await findings(nerve(['doctor', '--json', '-n', TEAM], plane.kubeconfig));
@@ -252,15 +273,21 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       /^fail pools: zone eu-west-3b has no on-demand nodes/,
       /^fail volumes: claim data of slow is tied to zone eu-west-3a/,
       /^fail grace: the last checkpoint of slow took 150 s/,
+      /^warn backoff: Job brittle is moved at most 1 times/,
       /^fail quotas: quota full is used up: 1 of 1 pods/,
     ];
     for (const fault of expected) expect(faults.filter((line) => fault.test(line))).toHaveLength(1);
     expect(all.filter(({ status }) => status === 'ok').map(({ check }) => check)).toEqual(expect.arrayContaining(['version', 'rights']));
     expect(all.filter(({ status, fix }) => status !== 'ok' && (fix ?? '') === '')).toEqual([]);
 
-    const hers = await findings(nerve(['doctor', '--json']));
+    const file = join(plane.folder, 'job.yaml');
+    writeFileSync(file, PLANNED);
+    const hers = await findings(nerve(['doctor', '--json', '-f', file]));
     expect(hers.find(({ check }) => check === 'pools')).toMatchObject({ status: 'unknown', what: expect.stringContaining('may not list nodes') });
     expect(hers.find(({ check }) => check === 'rights')).toMatchObject({ status: 'ok' });
+    const of = (name: string) => hers.filter(({ check }) => check === name).map(({ status, what }) => `${status} ${what}`);
+    expect(of('backoff')).toEqual([expect.stringMatching(/^warn Job planned is moved at most 0/), expect.stringMatching(/^warn Job brittle/)]);
+    expect(of('grace')).toContainEqual(expect.stringMatching(/^warn planned- has only 9 s/));
     expect(hers.find(({ check }) => check === 'quotas')).toMatchObject({ status: 'fail' });
     await admin.call('DELETE', `/api/v1/namespaces/${TEAM}/resourcequotas/full`);
   }, 120_000);

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import type { ClusterFacts, PodLook, Pool } from '../../src/doctor/facts.ts';
 import { judgeCluster } from '../../src/doctor/judge-cluster.ts';
+import { isNerves, lookAtJob, type RawJob } from '../../src/doctor/look-at-job.ts';
 import { judgeLocal, type LocalFacts } from '../../src/doctor/judge-local.ts';
 import { poolsFrom } from '../../src/doctor/pools-from.ts';
 
@@ -49,6 +50,12 @@ const HEALTHY: ClusterFacts = {
   hopLimits: { known: [{ name: 'default', hops: 1 }] },
   roleAccounts: { known: ['trainer'] },
   pods: { known: [POD] },
+  jobs: {
+    known: [
+      { name: 'lasting', moves: null },
+      { name: 'patient', moves: 3 },
+    ],
+  },
   claims: { known: [] },
   quotas: { known: [{ name: 'q', resource: 'pods', used: 3, hard: 10 }] },
   redis: { known: 'ok' },
@@ -143,6 +150,11 @@ describe('one planted fault', () => {
       { check: 'grace', status: 'fail', what: /took 150 s, more than the notice of 120 s/, fix: /smaller or faster/ },
     ],
     [
+      'a Job whose backoffLimit its moves could use up',
+      { jobs: { known: [{ name: 'brittle', moves: 2 }] } },
+      { check: 'backoff', status: 'warn', what: /Job brittle is moved at most 2 times/, fix: /podFailurePolicy that ignores DisruptionTarget/ },
+    ],
+    [
       'a quota that is used up',
       { quotas: { known: [{ name: 'gpus', resource: 'requests.nvidia.com/gpu', used: 4, hard: 4 }] } },
       { check: 'quotas', status: 'fail', what: /gpus is used up: 4 of 4/, fix: /describe quota gpus/ },
@@ -177,6 +189,22 @@ it('says what it could not look at, and that is no fault', () => {
   const found = troubles({ pools: { unknown: 'You (ann) may not list nodes.' }, redis: { unknown: 'no address of it was given' } });
   expect(found.map(({ check, status }) => `${check} ${status}`)).toEqual(['redis unknown', 'pools unknown', 'eks-groups unknown']);
   expect(found.every(({ what, fix }) => what.startsWith('not looked at') && fix !== null)).toBe(true);
+});
+
+it("looks at the Jobs whose pods are Nerve's and that have not ended, by the rule of the webhook", () => {
+  const job = (labels: Record<string, string>, conditions: { type: string; status: string }[], more: object): RawJob => ({
+    metadata: { name: 'nightly' },
+    spec: { backoffLimit: 2, template: { metadata: { labels } }, ...more },
+    status: { conditions },
+  });
+  const nerves = { 'nerve.io/tier': 'async' };
+  const ignoring = { podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] } };
+  const suspended = { type: 'Suspended', status: 'True' };
+  expect([job(nerves, [], {}), job(nerves, [suspended], ignoring)].filter(isNerves).map(lookAtJob)).toEqual([
+    { name: 'nightly', moves: 1 },
+    { name: 'nightly', moves: null },
+  ]);
+  expect([job({}, [], {}), job(nerves, [{ type: 'Failed', status: 'True' }], {})].filter(isNerves)).toEqual([]);
 });
 
 it('reads nodes and node pools of three dialects', () => {

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { mutateJob } from '../../src/webhook/jobs.ts';
 import { type FakeApi, fakeApi, status } from '../support/kube/fake-api.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nerve-cc-'));
@@ -205,6 +206,31 @@ describe('submit', () => {
     api.answer = ({ method }) =>
       method === 'POST' ? status(403, 'pods "x" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=5, limited: pods=5') : null;
     expect(await nerve(SUBMIT)).toMatchObject({ code: 4, err: expect.stringContaining('The quota "gpus" of namespace "team-a" is used up') });
+  });
+
+  it('says at the submit of a Job that its moves count against its backoffLimit, in the words of the webhook', async () => {
+    nerveLives();
+    const file = join(folder, 'brittle.yaml');
+    writeFileSync(
+      file,
+      'apiVersion: batch/v1\nkind: Job\nmetadata: {name: brittle}\nspec: {backoffLimit: 2, template: {spec: {containers: [{name: c, image: i}]}}}\n',
+    );
+    api.answer = ({ method, path, query, body }) => {
+      if (method !== 'POST' || !path.endsWith('/jobs') || !query.has('dryRun')) return null;
+      return {
+        status: 201,
+        body,
+        headers: {
+          warning: mutateJob(body)
+            .warnings.map((text) => `299 - ${JSON.stringify(`nerve: ${text}`)}`)
+            .join(', '),
+        },
+      };
+    };
+    expect(await nerve(['submit', '-f', file, '-d', '+8h', '--duration', '1h'])).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/^warning: nerve: each evacuation of its pods counts against backoffLimit, so it is moved at most 1 times/m),
+    });
   });
 
   it("passes the webhook's warning on and creates nothing when Nerve would leave the pod alone", async () => {
