@@ -38,7 +38,14 @@ const WARM_UP_MS = 20_000;
 const BARE = 'setInterval(() => undefined, 1000)';
 /** As the chart starts them (templates/_helpers.tpl). */
 const FLAGS = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=32'];
-const SMALL = { MALLOC_ARENA_MAX: '1', UV_THREADPOOL_SIZE: '1', NODE_DISABLE_COMPILE_CACHE: '1' };
+const SMALL = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '32768',
+  MALLOC_TRIM_THRESHOLD_: '32768',
+  MALLOC_TOP_PAD_: '16384',
+  UV_THREADPOOL_SIZE: '1',
+  NODE_DISABLE_COMPILE_CACHE: '1',
+};
 
 interface Measured {
   readonly name: string;

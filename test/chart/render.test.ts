@@ -112,6 +112,9 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
       expect(container.env).toEqual(
         expect.arrayContaining([
           { name: 'MALLOC_ARENA_MAX', value: '1' },
+          { name: 'MALLOC_MMAP_THRESHOLD_', value: '32768' },
+          { name: 'MALLOC_TRIM_THRESHOLD_', value: '32768' },
+          { name: 'MALLOC_TOP_PAD_', value: '16384' },
           { name: 'UV_THREADPOOL_SIZE', value: '1' },
         ]),
       );

@@ -67,6 +67,9 @@ describe.skipIf(why !== null)(`a level-1 cluster under load${why === null ? '' :
       NERVE_MOVE_WINDOW_SECONDS: String(MOVE_WINDOW_MS / 1000),
       NERVE_PROGRESS_SECONDS: '5',
       MALLOC_ARENA_MAX: '1',
+      MALLOC_MMAP_THRESHOLD_: '32768',
+      MALLOC_TRIM_THRESHOLD_: '32768',
+      MALLOC_TOP_PAD_: '16384',
       UV_THREADPOOL_SIZE: '1',
       NODE_DISABLE_COMPILE_CACHE: '1',
     };

@@ -47,7 +47,10 @@ async function pass(arrivals: readonly Arrival[]) {
         whole: async () => null,
         annotate: async (_, annotations) => void noted.push(...Object.keys(annotations)),
         // Asked for when the pass is over.
-        next: async () => stop.abort(),
+        next: async () => {
+          stop.abort();
+          return new Set();
+        },
       },
       vault: { keep: async () => undefined, open: async () => null, forget: async () => undefined },
       medianDurationMs: async () => null,

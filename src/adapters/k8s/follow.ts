@@ -96,10 +96,14 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
     },
   });
 
-  const both = Promise.all([pods.synced, nodes.synced]);
+  let isSynced = false;
+  const both = Promise.all([pods.synced, nodes.synced]).then(() => {
+    isSynced = true;
+  });
   return {
     ledger,
     synced: async () => {
+      if (isSynced) return;
       const late = new AbortController();
       const limit = pause(SYNC_LIMIT_MS, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
       const first = await Promise.race([both, limit]);

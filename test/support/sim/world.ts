@@ -154,9 +154,8 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
     const process = simProcess(time, `worker-${index}.${life}`, wall);
     workers[index] = process;
     const context = faultContext(process.name, scenario.workerFaults);
-    const view = laggingWatch(
-      { time, random: seeds.fork(`watch of ${process.name}`), ...scenario.watch, attempts: cluster.pods },
-      cluster.port.attemptsOf,
+    const view = laggingWatch({ time, random: seeds.fork(`watch of ${process.name}`), ...scenario.watch, attempts: () => cluster.pods() }, (...ask) =>
+      cluster.port.attemptsOf(...ask),
     );
     let wake: ((jobIds: readonly JobId[]) => void) | null = null;
     const hear = (jobIds: readonly JobId[]): void => view.changed(jobIds, () => wake?.(jobIds));
