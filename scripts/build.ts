@@ -9,6 +9,7 @@
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { lightQueue } from './light-queue.ts';
 import { lightStart } from './light-start.ts';
 
 const ENTRY = 'src/cli.ts';
@@ -36,7 +37,7 @@ if (existsSync(ENTRY)) {
     legalComments: 'none',
     // oclif would use it to run other people's TypeScript plugins.
     external: ['typescript'],
-    plugins: [lightStart],
+    plugins: [lightStart, lightQueue],
     banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     logLevel: 'warning',
   });

@@ -57,7 +57,9 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   const { records, cluster, market, clock, log } = ports;
   let record = await records.read(jobId);
   if (record === null) return { wakeAtMs: null, state: null };
-  const open = sight === 'seen' ? openAttempts(fold(record)).map(({ attempt }) => attempt) : undefined;
+  // The first look at a job nearly always does something.
+  const believed = sight === 'seen' && record.events.length > 1;
+  const open = believed ? openAttempts(fold(record)).map(({ attempt }) => attempt) : undefined;
   const attempts = await cluster.attemptsOf(jobId, namespaceOf(record), open);
   const view = await market.view();
   const facts = await withUsage(record, reconcile(record, attempts, clock.nowMs()), attempts, view, settings, (ask) => market.meter(ask));
@@ -70,7 +72,7 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   const state = fold(record);
   if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record), state };
   const decisions = decide({ nowMs: clock.nowMs(), market: view, jobs: [{ record, attempts }], settings });
-  if (sight === 'seen' && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';
+  if (believed && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';
   const acted = await actOn(ports, record, state, decisions);
   if (acted === 'conflict') return 'again';
   return { wakeAtMs: nextWake(decisions, clock.nowMs() + settings.sweepMs), state: acted.version === record.version ? state : fold(acted) };
