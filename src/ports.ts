@@ -12,6 +12,7 @@ import type { CheckpointInfo, JobEvent, JobRecord, StopRequest, UsageSegment } f
 import type { ObjectMeta, Pod } from './engine/pod/types.ts';
 import type { JobReport } from './engine/report.ts';
 import type { MarketView, NodeNotice, ObservedAttempt, ObservedProgress } from './engine/snapshot.ts';
+import type { JobState } from './engine/state.ts';
 
 export interface Clock {
   /** The record's clock, epoch ms. */
@@ -90,8 +91,8 @@ export interface Cluster {
   requestStop(name: string, request: StopRequest): Promise<void>;
   /** Asks for deletion with grace: SIGTERM, then SIGKILL. The ended object stays visible until `forget`. */
   remove(name: string): Promise<void>;
-  /** Drops the ended objects of a finished job and its private files. */
-  forget(jobId: JobId): Promise<void>;
+  /** Drops the ended objects of a finished job and its private files. An object that stays because it is a user's is told how the job ended. */
+  forget(jobId: JobId, ended?: JobState): Promise<void>;
   /** Calls back with the jobs whose attempts or nodes changed, until aborted. May repeat, may miss: the sweep covers that. */
   watch(changed: (jobIds: readonly JobId[]) => void, signal: AbortSignal): Promise<void>;
 }

@@ -6,7 +6,7 @@
 // delayed (it fired: it is being handled). What is asked while the job is being handled is kept in `nerve:wakes`, and the
 // handler's end looks there, so no wake is lost, whichever process it came from.
 
-import { DelayedError, Queue, Worker } from 'bullmq';
+import { DelayedError, ErrorCode, Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { JobId } from '../engine/job.ts';
 import type { Alarms, Clock, Log } from '../ports.ts';
@@ -47,12 +47,15 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
   const options = (atMs: number) => ({ delay: delayTo(atMs) });
 
   const move = async (jobId: JobId, atMs: number): Promise<'moved' | 'handled-now' | 'none'> => {
-    const job = await queue.getJob(jobId);
-    if (job === undefined) return 'none';
+    // Named, not read: all that is asked of it is known by its id.
+    const job = new Job(queue, 'wake', {}, {}, jobId);
     try {
       await job.changeDelay(delayTo(atMs));
       return 'moved';
-    } catch {
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === ErrorCode.JobNotExist) return 'none';
+      if (code !== ErrorCode.JobNotInState) throw error;
       // Not delayed any more: it is due or being handled. Its handler looks at `nerve:wakes` before and after it re-arms; and
       // if it re-armed between our two commands, the second try moves it.
       await redis.zadd(WAKES, 'LT', atMs, jobId);
@@ -112,6 +115,8 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
     close: () => queue.close(),
   };
 }
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : null);
 
 /** All in one transaction, so that a job on its way from one list to the other is in one of them. No job is loaded for it. */
 async function readArmed(queue: Queue, redis: Redis, clock: Clock): Promise<ReadonlyMap<JobId, number>> {

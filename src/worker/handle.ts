@@ -70,7 +70,7 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
     for (const fact of facts) log.info({ jobId, ...summary(fact) }, fact.type);
   }
   const state = fold(record);
-  if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record), state };
+  if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record, state), state };
   const decisions = decide({ nowMs: clock.nowMs(), market: view, jobs: [{ record, attempts }], settings });
   if (believed && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';
   const acted = await actOn(ports, record, state, decisions);
@@ -146,13 +146,18 @@ function worthWriting(record: JobRecord, { plan }: JobState, hold: Extract<Decis
 }
 
 /** Removes what is left of a finished job, then closes it; null when nothing is left. */
-async function putAway({ cluster, records, clock }: WorkerPorts, settings: EngineSettings, record: JobRecord): Promise<number | null> {
+async function putAway(
+  { cluster, records, clock }: WorkerPorts,
+  settings: EngineSettings,
+  record: JobRecord,
+  state: JobState,
+): Promise<number | null> {
   // Each that the record knows; what a paused worker left behind unrecorded is a stray, and the sweep finds those.
-  const known = fold(record).attempts.map(({ attempt }) => attempt);
+  const known = state.attempts.map(({ attempt }) => attempt);
   const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record), known)).filter((a) => a.endedAtMs === null);
   for (const attempt of left) if (attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name);
   if (left.length > 0) return clock.nowMs() + settings.sweepMs;
-  await cluster.forget(record.jobId);
+  await cluster.forget(record.jobId, state);
   await records.close(record.jobId, report(record));
   return null;
 }

@@ -11,7 +11,7 @@ export interface WorkerOptions {
   readonly settings: EngineSettings;
   readonly sweepRealMs: number;
   readonly marketTickRealMs: number;
-  /** Told the outcome of each look; in a cluster the job's pod is brought up to date. */
+  /** Told the outcome of each look at a job that goes on; in a cluster the job's pod is brought up to date. */
   readonly looked?: (jobId: JobId, state: JobState | null) => void;
 }
 
@@ -25,7 +25,7 @@ export async function runWorker(ports: WorkerPorts, options: WorkerOptions, sign
   const handle = async (jobId: JobId): Promise<number | null> => {
     const { wakeAtMs, state } = await look(ports, options.settings, jobId);
     remember(held, known, jobId, state);
-    options.looked?.(jobId, state);
+    if (wakeAtMs !== null) options.looked?.(jobId, state);
     return wakeAtMs;
   };
   const { alarms, cluster, log } = ports;

@@ -6,9 +6,11 @@ import { kubernetesCluster } from '../../src/adapters/k8s/cluster.ts';
 import { Ledger } from '../../src/adapters/k8s/ledger.ts';
 import { silentLog } from '../../src/adapters/system/log.ts';
 import { NerveError } from '../../src/engine/errors.ts';
+import { fold } from '../../src/engine/fold.ts';
 import type { JobSpec, PodProgram } from '../../src/engine/job.ts';
 import { POD } from '../../src/engine/pod/names.ts';
 import type { Pod } from '../../src/engine/pod/types.ts';
+import { NOW, record } from '../support/build.ts';
 import { AT_MS, pod } from '../engine/pod/pods.ts';
 
 const place = { zone: 'eu-west-3a', instanceType: 'g6.xlarge', capacityType: 'spot' as const, priceUsdPerHour: 0.35 };
@@ -87,6 +89,17 @@ describe('launching', () => {
     // The scripted server answers with the patch itself: only what was asked of it counts here.
     expect(error).toBeDefined();
     expect(written()).toEqual([`PATCH ${PODS}/train`]);
+  });
+
+  it('rests on the look that asked for it: the held pod is not read again', async () => {
+    const gated = pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } });
+    const { cluster, calls } = world([gated]);
+    await cluster.attemptsOf('j-abc', 'team');
+    await cluster.launch(ask(1)).catch(() => undefined);
+    expect(calls.map(({ method = 'GET' }) => method)).toEqual(['GET', 'PATCH']);
+    // Once: the next launch knows nothing of it.
+    await cluster.launch(ask(1)).catch(() => undefined);
+    expect(calls.map(({ method = 'GET' }) => method)).toEqual(['GET', 'PATCH', 'GET', 'PATCH']);
   });
 
   it('answers the attempt that is there already', async () => {
@@ -177,6 +190,25 @@ describe('ending', () => {
     const finished = world([pod({ status: { phase: 'Succeeded' } })]);
     await finished.cluster.forget('j-abc');
     expect(finished.written()).toEqual([`PATCH ${PODS}/train`]);
+    const told = world([pod({ status: { phase: 'Succeeded' } })]);
+    await told.cluster.forget(
+      'j-abc',
+      fold(
+        record([
+          {
+            type: 'finished',
+            atMs: NOW,
+            result: 'succeeded',
+            reason: 'completed',
+            late: false,
+            usefulWorkMs: 1,
+            counterfactual: null,
+            finalCheckpoint: null,
+          },
+        ]),
+      ),
+    );
+    expect(told.calls.at(-1)?.body).toMatchObject({ metadata: { annotations: { [POD.state]: 'succeeded', [POD.finished]: expect.any(String) } } });
     const held = world([pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } })]);
     await held.cluster.forget('j-abc');
     expect(held.written()).toEqual([`PATCH ${PODS}/train`, `DELETE ${PODS}/train`]);

@@ -15,6 +15,7 @@ import { type Dialect, type DialectName, dialectOf } from '../../engine/pod/node
 import { attemptName, isGated, observePod } from '../../engine/pod/observe.ts';
 import { pinPatch } from '../../engine/pod/pin.ts';
 import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
+import { statusAnnotations } from '../../engine/pod/status.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt } from '../../engine/snapshot.ts';
 import type { Clock, Cluster, LaunchAsk, Log, Metrics, SpecVault } from '../../ports.ts';
@@ -25,6 +26,8 @@ const MISSING_WAIT_MS = 5000;
 const MISSING_LOOK_MS = 50;
 /** In a busy cluster the watch says something all the time; in a quiet one reading fresh costs little. */
 const HEARD_MS = 10_000;
+/** More launches than that are not under way at once. */
+const LATELY = 32;
 
 export interface ClusterOptions {
   readonly api: Api;
@@ -54,6 +57,14 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   const { api, follow, clock, log } = options;
   const { ledger } = follow;
 
+  /** Held pods as they were just read, whole: the launch that rests on that look need not read them again. */
+  const lately = new Map<string, Pod>();
+  const rememberHeld = (pod: Pod): void => {
+    lately.set(pod.metadata.uid ?? '', pod);
+    const [oldest] = lately.keys();
+    if (lately.size > LATELY && oldest !== undefined) lately.delete(oldest);
+  };
+
   /** The job's pods as the API server has them now. */
   const fresh = async (jobId: JobId): Promise<readonly Pod[]> => {
     await follow.synced();
@@ -63,6 +74,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     const path = namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`;
     const { items } = await api.call<{ readonly items: readonly Pod[] }>({ path: `${path}?${selector}` });
     const pods = items.filter((pod) => ledger.isOf(jobId, pod));
+    for (const pod of pods) if (isGated(pod)) rememberHeld(pod);
     const uids = new Set(pods.map((pod) => pod.metadata.uid));
     const missing = known.filter((pod) => !uids.has(pod.metadata.uid)).map((pod) => pod.metadata.uid ?? '');
     for (let waitedMs = 0; !missing.every((uid) => ledger.isGone(uid)); waitedMs += MISSING_LOOK_MS) {
@@ -91,7 +103,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     return found?.pod ?? null;
   };
 
-  const write = (pod: Pod, annotations: Readonly<Record<string, string>>): Promise<unknown> =>
+  const write = (pod: Pod, annotations: Readonly<Record<string, string | null>>): Promise<unknown> =>
     api
       .call({ method: 'PATCH', path: pathOf(pod), type: 'application/merge-patch+json', body: { metadata: { annotations } } })
       .catch(isKind('not-found'));
@@ -143,7 +155,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       const pod = await find(name);
       if (pod !== null && pod.metadata.deletionTimestamp === undefined) await end(pod);
     },
-    forget: async (jobId) => {
+    forget: async (jobId, ended) => {
       // It was put away on a fresh look: pods that came since are strays, and are found as such.
       const pods = (await told(jobId, [])) ?? (await fresh(jobId));
       const newest = pods.at(-1);
@@ -152,7 +164,10 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
         if (isGated(pod) && !ownedByJob(pod)) await end(pod);
         else if (pod !== newest && pod.metadata.name?.startsWith(`nerve-${jobId}-a`) === true) await end(pod);
         else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') await end(pod);
-        else if (annotation(pod, POD.finished) === null) await write(pod, { [POD.finished]: rfc3339(clock.nowMs()) });
+        else if (annotation(pod, POD.finished) === null) {
+          const outcome = pod === newest && ended !== undefined ? statusAnnotations(ended) : {};
+          await write(pod, { ...outcome, [POD.finished]: rfc3339(clock.nowMs()) });
+        }
       }
       ledger.forget(jobId);
       await options.vault.forget(jobId);
@@ -165,7 +180,9 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   }
 
   async function lift({ api: calls }: ClusterOptions, slim: Pod, ask: LaunchAsk, program: PodProgram, dialect: Dialect): Promise<ObservedAttempt> {
-    const pod = await calls.call<Pod>({ path: pathOf(slim) });
+    const uid = slim.metadata.uid ?? '';
+    const pod = lately.get(uid) ?? (await calls.call<Pod>({ path: pathOf(slim) }));
+    lately.delete(uid);
     const made = pinPatch(pod, asked(ask, clock.nowMs()), ask.ranked, dialect, program.owner === 'job');
     if (made === null) throw new NerveError('retryable', `The gate of ${ask.name} was lifted by somebody else.`);
     if (made.warning !== null) log.warn({ jobId: ask.spec.id, pod: pod.metadata.name }, made.warning);
