@@ -57,6 +57,14 @@ describe('the API server over HTTPS', () => {
     expect(statusOf(error)).toBe(status);
   });
 
+  it('says that it is away when an answer breaks off', async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { 'content-length': '1000' });
+      response.write('{"half":', () => response.destroy());
+    };
+    await expect(api.call({ path: '/x' })).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
   it('gives whole lines, whatever the network cuts', async () => {
     answer = (_, response) => {
       const bytes = Buffer.from('{"a":"é"}\n{"b":1}\n');
