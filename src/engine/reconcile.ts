@@ -81,10 +81,16 @@ function factsOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: numb
   const unrecordedStop = stopOf(attempt, seen, atMs);
   if (seen !== null) {
     const { zone, instanceType, capacityType, priceUsdPerHour } = seen;
-    if (seen.placedAtMs !== null && (zone !== attempt.zone || instanceType !== attempt.instanceType || capacityType !== attempt.capacityType)) {
+    // Without its node a pod shows the place that was asked for.
+    if (
+      seen.placedAtMs !== null &&
+      seen.node !== null &&
+      (zone !== attempt.zone || instanceType !== attempt.instanceType || capacityType !== attempt.capacityType)
+    ) {
       events.push({ type: 'placed', atMs, attempt: number, zone, instanceType, capacityType, priceUsdPerHour });
     }
-    if (seen.resumed !== null && seen.resumed.epoch !== attempt.resumed?.epoch) {
+    // What a watch told may be older than what was recorded: epochs only grow.
+    if (seen.resumed !== null && seen.resumed.epoch > (attempt.resumed?.epoch ?? 0)) {
       const { step, epoch, checkpointId } = seen.resumed;
       events.push({ type: 'resumed', atMs: clamp(seen.resumed.atMs, attempt.launchedAtMs, atMs), attempt: number, step, epoch, checkpointId });
     }

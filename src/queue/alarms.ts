@@ -61,7 +61,7 @@ export function createAlarms({ redis, patient, clock, log, concurrency = 8 }: Al
       await redis.zadd(WAKES, 'LT', atMs, jobId);
       return job.changeDelay(delayTo(atMs)).then(
         () => 'moved' as const,
-        () => 'handled-now' as const,
+        (second: unknown) => (codeOf(second) === ErrorCode.JobNotExist ? ('none' as const) : ('handled-now' as const)),
       );
     }
   };

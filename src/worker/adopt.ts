@@ -64,16 +64,17 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   const { beatRealMs, redisGraceMs } = options;
   const heart = ports.beat === null ? null : createHeart(clock, ports.beat, { beatRealMs, graceRealMs: redisGraceMs });
 
-  const append = async (jobId: JobId, make: (state: JobState) => JobEvent | null): Promise<void> => {
+  /** False: there is no such record. */
+  const append = async (jobId: JobId, make: (state: JobState) => JobEvent | null): Promise<boolean> => {
     for (let round = 0; round < MAX_CONFLICTS; round++) {
       const record = await records.read(jobId);
-      if (record === null) return;
+      if (record === null) return false;
       const state = fold(record);
       const event = state.finished === null ? make(state) : null;
-      if (event === null) return;
+      if (event === null) return true;
       if ((await records.append(jobId, record.version, [event])) === 'conflict') continue;
       await alarms.wake(jobId);
-      return;
+      return true;
     }
     throw new NerveError('retryable', `The record of job ${jobId} changes all the time.`);
   };
@@ -99,8 +100,9 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const atMs = clock.nowMs();
     const submitted = { type: 'submitted' as const, atMs, spec, latestStartMs: atMs, simulated: view.simulated };
     const latestMs = latestStartMs(fold({ jobId, version: 1, events: [submitted] }), settings);
-    // What the watch told is enough: it told of this pod, and the first look reads fresh before it acts.
-    const attempts = await ports.cluster.attemptsOf(jobId, undefined, []);
+    // A pod that was never let start is told as such; where an attempt is known, a later one may not be told yet.
+    const told = await ports.cluster.attemptsOf(jobId, undefined, []);
+    const attempts = told.length === 0 ? told : await ports.cluster.attemptsOf(jobId);
     const events: JobEvent[] = [{ ...submitted, latestStartMs: latestMs }, ...lostAttempts(spec, attempts, latestMs, atMs)];
     // A release means at once at any price; who waits for spot is started at once where there is some.
     if (atOnce && spec.spotOnly !== true) events.push({ type: 'release-requested', atMs });
@@ -114,11 +116,16 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const text = annotation(pod, POD.request);
     if (text === null || text === annotation(pod, POD.requestSeen) || answered.get(jobId) === text) return;
     let foreign = false;
-    await append(jobId, (state) => {
+    const recorded = await append(jobId, (state) => {
       const { program } = state.spec;
       foreign = program.kind !== 'pod' || program.namespace !== pod.metadata.namespace;
       return foreign ? null : requestEvent(text, state, Math.max(clock.nowMs(), state.lastEventAtMs));
     });
+    if (!recorded) {
+      // Redis was emptied since: the next pass takes the job in again, and the request with it.
+      live.delete(jobId);
+      return;
+    }
     if (foreign) {
       ports.metrics?.refused('foreign-request');
       log.warn(
@@ -159,8 +166,9 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     const { jobId } = arrival;
     // Most that are not live have finished: their record is read once, not at each pass.
     if (!live.has(jobId) && !ended.has(jobId)) {
-      if ((await records.read(jobId)) === null) await adopt(arrival);
-      else ended.add(jobId);
+      const record = await records.read(jobId);
+      if (record === null) await adopt(arrival);
+      else (fold(record).finished === null ? live : ended).add(jobId);
     }
     await answer(arrival);
   };
@@ -228,7 +236,9 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
           ?.after(outcome ?? 'hindered', heldStarts)
           .catch((error: unknown) => log.warn({ error: text(error) }, 'the beat could not be written'));
         if (signal.aborted) return;
-        for (const jobId of await arrivals.next(options.periodRealMs, signal)) news.add(jobId);
+        const sinceMs = clock.realNowMs() - wholeAtMs;
+        const waitMs = options.periodRealMs - (sinceMs >= 0 && sinceMs < options.periodRealMs ? sinceMs : 0);
+        for (const jobId of await arrivals.next(waitMs, signal)) news.add(jobId);
       }
     },
   };

@@ -1,12 +1,12 @@
 // The beat: what tells the webhook and the watchdog that Nerve is alive (engine/pod/beat.ts has the rule). Only the worker that leads beats, and
-// only after a whole pass. One that led when Redis was last heard of goes on for a while without it, unless a held job must start within that
-// while: nothing but the watchdog would start it.
+// only while its passes over the pods succeed. One that led when Redis was last heard of goes on for a while without it, unless a held job must
+// start within that while: nothing but the watchdog would start it.
 //
 // Surprise: a wall clock may be set back. What lies in the future is then no reason to keep quiet, and the grace does not grow by it.
 
 import type { Clock } from '../ports.ts';
 
-/** `passed`: it leads, and compared everything. `standby`: another one leads. `hindered`: the pass failed, or is still under way. */
+/** `passed`: it leads, and its last whole pass compared everything. `standby`: another one leads. `hindered`: the pass failed, or is still under way. */
 export type PassOutcome = 'passed' | 'standby' | 'hindered';
 
 export interface BeatOptions {

@@ -70,7 +70,7 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
     for (const fact of facts) log.info({ jobId, ...summary(fact) }, fact.type);
   }
   const state = fold(record);
-  if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record, state), state };
+  if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record, { state, believed }), state };
   const decisions = decide({ nowMs: clock.nowMs(), market: view, jobs: [{ record, attempts }], settings });
   if (believed && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';
   const acted = await actOn(ports, record, state, decisions);
@@ -150,10 +150,10 @@ async function putAway(
   { cluster, records, clock }: WorkerPorts,
   settings: EngineSettings,
   record: JobRecord,
-  state: JobState,
+  { state, believed }: { readonly state: JobState; readonly believed: boolean },
 ): Promise<number | null> {
-  // Each that the record knows; what a paused worker left behind unrecorded is a stray, and the sweep finds those.
-  const known = state.attempts.map(({ attempt }) => attempt);
+  // What a paused worker left behind unrecorded is a stray, and the sweep finds those. After a fresh look the watch may still tell older things.
+  const known = believed ? state.attempts.map(({ attempt }) => attempt) : undefined;
   const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record), known)).filter((a) => a.endedAtMs === null);
   for (const attempt of left) if (attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name);
   if (left.length > 0) return clock.nowMs() + settings.sweepMs;

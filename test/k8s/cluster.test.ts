@@ -10,7 +10,7 @@ import { fold } from '../../src/engine/fold.ts';
 import type { JobSpec, PodProgram } from '../../src/engine/job.ts';
 import { POD } from '../../src/engine/pod/names.ts';
 import type { Pod } from '../../src/engine/pod/types.ts';
-import { NOW, record } from '../support/build.ts';
+import { launched, NOW, record } from '../support/build.ts';
 import { AT_MS, pod } from '../engine/pod/pods.ts';
 
 const place = { zone: 'eu-west-3a', instanceType: 'g6.xlarge', capacityType: 'spot' as const, priceUsdPerHour: 0.35 };
@@ -43,11 +43,18 @@ const ask = (attempt: number, program: PodProgram = bare) => ({
   handover: null,
 });
 
-function world(pods: readonly Pod[], kept: Pod | null = null, options = { silentMs: 0 }) {
+interface WatchOptions {
+  /** For how long the watch has said nothing. */
+  readonly silentMs?: number;
+  /** What it told last, where that is older than what is. */
+  readonly told?: readonly Pod[];
+}
+
+function world(pods: readonly Pod[], kept: Pod | null = null, { silentMs = 0, told = pods }: WatchOptions = {}) {
   const calls: Ask[] = [];
   const own: Pod[] = [];
   const ledger = new Ledger();
-  for (const each of pods) ledger.podChanged(each);
+  for (const each of told) ledger.podChanged(each);
   const api: Api = {
     call: async <T>(what: Ask): Promise<T> => {
       calls.push(what);
@@ -64,7 +71,7 @@ function world(pods: readonly Pod[], kept: Pod | null = null, options = { silent
   const follow = {
     ledger,
     synced: async () => undefined,
-    heardAtMs: () => AT_MS - options.silentMs,
+    heardAtMs: () => AT_MS - silentMs,
     wrote: (written: Pod) => void own.push(written),
     watch: async () => undefined,
     run: async () => undefined,
@@ -79,6 +86,8 @@ function world(pods: readonly Pod[], kept: Pod | null = null, options = { silent
   return { cluster, calls, written, refusals, own, listed };
 }
 
+const done = { type: 'finished', atMs: NOW, result: 'succeeded', reason: 'completed', late: false, usefulWorkMs: 1 } as const;
+const succeeded = fold(record([{ ...done, counterfactual: null, finalCheckpoint: null }]));
 const PODS = '/api/v1/namespaces/team/pods';
 
 describe('launching', () => {
@@ -113,6 +122,13 @@ describe('launching', () => {
     expect(await cluster.launch(ask(2))).toMatchObject({ name: 'nerve-j-abc-a2' });
     expect(written()).toEqual([`POST ${PODS}`]);
     expect(calls.at(-1)?.body).toMatchObject({ metadata: { name: 'nerve-j-abc-a2', namespace: 'team' } });
+  });
+
+  it('makes no copy beside a held pod that the watch has not told yet', async () => {
+    const gated = pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } });
+    const { cluster, written } = world([gated], pod(), { told: [] });
+    await cluster.launch(ask(1)).catch(() => undefined);
+    expect(written()).toEqual([`PATCH ${PODS}/train`]);
   });
 
   it('waits for the next pod of a Job', async () => {
@@ -179,6 +195,28 @@ describe('ending', () => {
     expect(written()).toEqual([`PATCH ${PODS}/train`, `POST ${PODS}/train/eviction`]);
   });
 
+  it('lets an attempt that has ended be', async () => {
+    const { cluster, written } = world([pod({ ...running, status: { phase: 'Succeeded' }, metadata: { annotations: { [POD.attempt]: '1' } } })]);
+    await cluster.remove('nerve-j-abc-a1');
+    expect(written()).toEqual([]);
+  });
+
+  it('tells a pod that would be started again for ever how it ended, before it goes', async () => {
+    const always = pod({ spec: { nodeName: 'n1', restartPolicy: 'Always' }, status: { phase: 'Running' } });
+    const { cluster, calls, written } = world([always]);
+    await cluster.forget('j-abc', succeeded);
+    expect(calls.find(({ method }) => method === 'PATCH')?.body).toMatchObject({ metadata: { annotations: { [POD.state]: 'succeeded' } } });
+    expect(written().at(-1)).toBe(`DELETE ${PODS}/train`);
+  });
+
+  it('does not delete as held what ran meanwhile', async () => {
+    const annotations = { [POD.attempt]: '1' };
+    const ran = pod({ spec: { nodeName: 'n1' }, status: { phase: 'Succeeded' }, metadata: { annotations } });
+    const { cluster, written } = world([ran], null, { told: [pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } })] });
+    await cluster.forget('j-abc', { ...succeeded, attempts: fold(record([launched(1)])).attempts });
+    expect(written()).toEqual([`PATCH ${PODS}/train`]);
+  });
+
   it('does nothing for an attempt that is not there', async () => {
     const { cluster, written } = world([]);
     await cluster.remove('nerve-j-abc-a7');
@@ -191,23 +229,7 @@ describe('ending', () => {
     await finished.cluster.forget('j-abc');
     expect(finished.written()).toEqual([`PATCH ${PODS}/train`]);
     const told = world([pod({ status: { phase: 'Succeeded' } })]);
-    await told.cluster.forget(
-      'j-abc',
-      fold(
-        record([
-          {
-            type: 'finished',
-            atMs: NOW,
-            result: 'succeeded',
-            reason: 'completed',
-            late: false,
-            usefulWorkMs: 1,
-            counterfactual: null,
-            finalCheckpoint: null,
-          },
-        ]),
-      ),
-    );
+    await told.cluster.forget('j-abc', succeeded);
     expect(told.calls.at(-1)?.body).toMatchObject({ metadata: { annotations: { [POD.state]: 'succeeded', [POD.finished]: expect.any(String) } } });
     const held = world([pod({ spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } })]);
     await held.cluster.forget('j-abc');

@@ -60,6 +60,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   /** Held pods as they were just read, whole: the launch that rests on that look need not read them again. */
   const lately = new Map<string, Pod>();
   const rememberHeld = (pod: Pod): void => {
+    lately.delete(pod.metadata.uid ?? '');
     lately.set(pod.metadata.uid ?? '', pod);
     const [oldest] = lately.keys();
     if (lately.size > LATELY && oldest !== undefined) lately.delete(oldest);
@@ -137,8 +138,10 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       if (program.kind !== 'pod') throw new NerveError('fatal', `Job ${ask.spec.id} is no pod: it cannot run in a cluster.`);
       const dialect = dialectOf(options.dialect, ledger.nodes());
       ledger.bind(ask.spec.id, program.namespace);
-      // The look that asks has read fresh. What has changed since is refused by the API server: a gate is lifted once, a name is taken once.
-      const pods = (await told(ask.spec.id, [])) ?? (await fresh(ask.spec.id));
+      // The look that asks has read fresh, and a gate is lifted once: what has changed since is refused by the API server. But a held pod that
+      // another worker was told of must not get a copy beside it.
+      const known = await told(ask.spec.id, []);
+      const pods = known?.some(isGated) === true ? known : await fresh(ask.spec.id);
       const there = ledger.attemptsOf(ask.spec.id, pods).find((each) => each.attempt === ask.attempt);
       if (there !== undefined) return there;
       const mine = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
@@ -153,19 +156,24 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     },
     remove: async (name) => {
       const pod = await find(name);
-      if (pod !== null && pod.metadata.deletionTimestamp === undefined) await end(pod);
+      const ended = pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';
+      if (pod !== null && !ended && pod.metadata.deletionTimestamp === undefined) await end(pod);
     },
     forget: async (jobId, ended) => {
-      // It was put away on a fresh look: pods that came since are strays, and are found as such.
-      const pods = (await told(jobId, [])) ?? (await fresh(jobId));
+      // Each attempt must be shown: one that ran and is told as held still would be deleted for that.
+      const attempts = ended?.attempts.map(({ attempt }) => attempt);
+      const pods = (attempts === undefined ? null : await told(jobId, attempts)) ?? (await fresh(jobId));
       const newest = pods.at(-1);
       for (const pod of pods) {
+        const outcome = pod === newest && ended !== undefined ? statusAnnotations(ended) : {};
         // A held pod of a cancelled job; one of a Job would be made again at once, and stays.
         if (isGated(pod) && !ownedByJob(pod)) await end(pod);
         else if (pod !== newest && pod.metadata.name?.startsWith(`nerve-${jobId}-a`) === true) await end(pod);
-        else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') await end(pod);
-        else if (annotation(pod, POD.finished) === null) {
-          const outcome = pod === newest && ended !== undefined ? statusAnnotations(ended) : {};
+        else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') {
+          // Whoever waits for it reads how it ended while it goes.
+          await write(pod, outcome);
+          await end(pod);
+        } else if (annotation(pod, POD.finished) === null) {
           await write(pod, { ...outcome, [POD.finished]: rfc3339(clock.nowMs()) });
         }
       }

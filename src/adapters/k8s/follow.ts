@@ -24,7 +24,7 @@ export interface Follow {
   readonly ledger: Ledger;
   /** @throws NerveError `unreachable` when nothing could be listed for half a minute. */
   synced(): Promise<void>;
-  /** When anything was last heard of pods; real ms. */
+  /** When anything was last heard of pods; real ms. 0: they are being listed anew. */
   heardAtMs(): number;
   /** The worker wrote this pod itself, and has looked at its job: the event that says so wakes nobody. */
   wrote(pod: Pod): void;

@@ -37,7 +37,7 @@ export interface Reader<T extends Kept> {
   readonly objects: ReadonlyMap<string, T>;
   /** Resolves when everything was listed once. */
   readonly synced: Promise<void>;
-  /** When the API server last answered a list or said something on the watch; real ms. */
+  /** When a whole list or something on the watch was last heard; real ms. 0: nothing since the last of them broke. */
   answeredAtMs(): number;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -79,13 +79,14 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
     let token = '';
     for (;;) {
       const page = await api.call<Page<T>>({ path: `${path}?${join(query, `limit=${PAGE}`, token)}` });
-      answeredAtMs = clock.realNowMs();
       for (const item of page.items) {
         seen.add(item.metadata.uid ?? '');
         put(slim(item));
       }
       if (page.metadata.continue === undefined || page.metadata.continue === '') {
         for (const uid of objects.keys()) if (!seen.has(uid)) drop(uid, undefined);
+        // Only now: what later pages show is as old as the outage until they came.
+        answeredAtMs = clock.realNowMs();
         return page.metadata.resourceVersion;
       }
       token = `continue=${encodeURIComponent(page.metadata.continue)}`;
@@ -97,12 +98,12 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
     let version = from;
     let stale: string | null = null;
     const take = (text: string): void => {
-      answeredAtMs = clock.realNowMs();
       const event = JSON.parse(text) as WatchEvent<T>;
       if (event.type === 'ERROR') {
         stale = text.slice(0, 300);
         return;
       }
+      answeredAtMs = clock.realNowMs();
       version = event.object.metadata.resourceVersion ?? version;
       if (event.type === 'DELETED') drop(event.object.metadata.uid ?? '', slim(event.object));
       else if (event.type !== 'BOOKMARK') put(slim(event.object));
@@ -128,6 +129,7 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
           while (!signal.aborted) version = await watch(version, signal);
         } catch (error) {
           if (signal.aborted) return;
+          answeredAtMs = 0;
           const gone = error instanceof Stale || statusOf(error) === 410;
           log[gone ? 'debug' : 'warn']({ path, error: error instanceof Error ? error.message : String(error) }, 'listing again');
           // A watch that held for a while was a good one; one that fails at once must not become a storm of lists.
