@@ -217,14 +217,16 @@ function launch(at: Site, ranked: readonly Priced[], reason: Reason): Decision {
 
 /**
  * Full price, to be on time. Every zone and type is asked for; within the move limit while slack remains, and once the latest
- * start has passed and the last zone has nothing, anywhere. Spot within reach is taken when on demand has nothing.
+ * start has passed and the last zone is said to have nothing, anywhere: in the last zone first, for what is said of it may be old.
+ * Spot within reach is taken when on demand has nothing.
  */
 function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
   const { state, nowMs, settings } = at.context;
   const late = nowMs >= at.planning.latestStartMs;
   const open = onDemandOnOffer(at.context, at.view);
   const legal = open.filter((p) => mayStartIn(p.offering.zone, state, settings, nowMs));
-  const ranked = legal.length > 0 || !late ? legal : open;
+  const lastZone = late && legal.length === 0 && open.length > 0 ? everyOnDemand(at.view).filter((p) => p.offering.zone === state.lastZone) : [];
+  const ranked = legal.length > 0 || !late ? legal : [...lastZone, ...open.filter((p) => p.offering.zone !== state.lastZone)];
   if (ranked.length > 0) return launch(at, ranked, reason);
   if (at.spot.length > 0) return launch(at, at.spot, 'on-demand-unavailable');
   const askable = everyOnDemand(at.view);

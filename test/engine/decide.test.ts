@@ -104,11 +104,11 @@ describe('the move limit', () => {
     expect(decision?.do === 'launch' && decision.ranked.map((p) => p.zone)).toEqual(['euw3-az3']);
   });
 
-  it('is broken only past the latest start, when the zone has nothing', () => {
+  it('is broken only past the latest start, when the zone is said to have nothing; and that zone is asked first all the same', () => {
     const due = spec({ deadlineMs: NOW + 3 * HOUR });
     const view = market({ spot: { 'euw3-az1': null, 'euw3-az2': null, 'euw3-az3': null } });
     const dryZone3 = { ...view, offerings: view.offerings.map((o) => (o.zone === 'euw3-az3' ? { ...o, available: false } : o)) };
     const [decision] = only(record(twice, due), dryZone3, [], NOW + 10 * MINUTE);
-    expect(decision?.do === 'launch' && decision.ranked.map((p) => p.zone)).toEqual(['euw3-az1', 'euw3-az2']);
+    expect(decision?.do === 'launch' && decision.ranked.map((p) => p.zone)).toEqual(['euw3-az3', 'euw3-az1', 'euw3-az2']);
   });
 });

@@ -1,7 +1,7 @@
 // Where a pod may go, as affinity, and the one patch that lifts its gate. A decision's places are AND-ed into each of the user's
 // own required terms: a gated pod may only be tightened. Surprises: a term that contradicts the places is dropped, and if none is left
-// the pod is released as its user wrote it, with a warning; preferred weights rank the places only for pods of Jobs, whose re-creation is
-// dear, because the scheduler is free to ignore them.
+// the pod is released as its user wrote it, with a warning; where several zones will do (on demand, and pods of Jobs, whose re-creation is
+// dear), weights rank them, which the scheduler is free to ignore.
 
 import type { Placement } from '../decision.ts';
 import { HOLD_GATE, LABELS, POD } from './names.ts';
@@ -25,7 +25,7 @@ export function pin(spec: PodSpec, ranked: readonly Placement[], dialect: Dialec
   const own = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
   const terms = own.length === 0 ? [{ matchExpressions: wanted }] : own.filter((term) => satisfiable(term, wanted)).map((term) => both(term, wanted));
   if (terms.length === 0) return { affinity: spec.affinity, warning: contradiction('its node affinity') };
-  const preferred = [...(spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []), ...weights(places, dialect, wide)];
+  const preferred = [...(spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []), ...weights(places, dialect)];
   const nodeAffinity: NodeAffinity = {
     requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms },
     ...(preferred.length === 0 ? {} : { preferredDuringSchedulingIgnoredDuringExecution: preferred }),
@@ -60,13 +60,9 @@ function requirements(places: readonly Placement[], dialect: Dialect): readonly 
 
 const unique = (values: readonly string[]): readonly string[] => [...new Set(values)];
 
-function weights(
-  places: readonly Placement[],
-  dialect: Dialect,
-  wide: boolean,
-): NonNullable<NodeAffinity['preferredDuringSchedulingIgnoredDuringExecution']> {
+function weights(places: readonly Placement[], dialect: Dialect): NonNullable<NodeAffinity['preferredDuringSchedulingIgnoredDuringExecution']> {
   const zones = unique(places.map((place) => place.zone));
-  if (!wide || zones.length < 2) return [];
+  if (zones.length < 2) return [];
   return zones.map((zone, index) => ({
     weight: Math.max(1, 100 - index * Math.floor(99 / (zones.length - 1))),
     preference: { matchExpressions: [{ key: dialect.zoneKey, operator: 'In', values: [zone] }] },

@@ -56,6 +56,9 @@ describe('the patch that lifts a gate', () => {
       { matchExpressions: [isIn(ZONE, 'eu-west-3a', 'eu-west-3c'), isIn(CAPACITY, 'on-demand', 'reserved'), isIn(TYPE, 'g6.xlarge')] },
     ]));
 
+  it('asks for on demand in the first zone rather than in the others', () =>
+    expect(lifted(gated(), [onDemand('eu-west-3a'), onDemand('eu-west-3b'), onDemand('eu-west-3c')]).weights).toEqual([100, 51, 2]));
+
   it('lets a pod of a Job go to every zone, the best with the most weight', () => {
     const { terms, weights } = lifted(gated(), [spotB, spotA], true);
     expect(terms?.[0]?.matchExpressions?.[0]).toEqual(isIn(ZONE, 'eu-west-3b', 'eu-west-3a'));

@@ -22,7 +22,7 @@ export function onAppend(world: World, record: JobRecord | null, added: number):
     for (let n = record.events.length - added; n <= record.events.length; n++) {
       if (n < 1) continue;
       const state = fold({ ...record, events: record.events.slice(0, n) });
-      if (before !== null) checkMove(world, before, state, record.events[n - 1]);
+      if (before !== null) checkMove(world, record, { before, after: state, event: record.events[n - 1] });
       before = state;
     }
   } catch (error) {
@@ -30,11 +30,19 @@ export function onAppend(world: World, record: JobRecord | null, added: number):
   }
 }
 
-function checkMove(world: World, before: JobState, after: JobState, event: JobEvent | undefined): void {
+interface Step {
+  readonly before: JobState;
+  readonly after: JobState;
+  readonly event: JobEvent | undefined;
+}
+
+function checkMove(world: World, record: JobRecord, { before, after, event }: Step): void {
   if (event === undefined || (event.type !== 'launched' && event.type !== 'placed')) return;
   if (limitBreaks(after.moves, settings) <= limitBreaks(before.moves, settings)) return;
-  const atMs = after.attempts.find((a) => a.attempt === event.attempt)?.launchedAtMs ?? event.atMs;
-  if (atMs >= latestStartMs(before, settings)) return;
+  // What counts is what was known when it was launched; where it was placed is told later, and more is known by then.
+  const index = record.events.findIndex((e) => e.type === 'launched' && e.attempt === event.attempt);
+  const launching = fold({ ...record, events: record.events.slice(0, index) });
+  if ((record.events[index]?.atMs ?? event.atMs) >= latestStartMs(launching, settings)) return;
   world.violation(`${before.spec.id}: attempt ${event.attempt} (${event.type}) is a third move in the hour, with slack left`);
 }
 
