@@ -37,7 +37,8 @@ const SAMPLE_MS = 1000;
 const WARM_UP_MS = 20_000;
 const BARE = 'setInterval(() => undefined, 1000)';
 /** As the chart starts them (templates/_helpers.tpl). */
-const FLAGS = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=32'];
+const FLAGS = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1'];
+const HEAP_MB = { bare: 32, worker: 64, agent: 32 } as const;
 const SMALL = {
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '32768',
@@ -92,14 +93,14 @@ const env = {
   ...SMALL,
 };
 
-function start(name: string, args: readonly string[]): Measured {
+function start(name: keyof typeof HEAP_MB, args: readonly string[]): Measured {
   const node = join(folder, `node-${name}`);
   copyFileSync(process.execPath, node);
   // Out of the page cache, where coreutils can do it; else its pages count as ours, which is not theirs.
   spawnSync('sync', [node]);
   spawnSync('dd', [`of=${node}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none']);
   const own = scale(name);
-  const [program, ...rest] = own.enter([node, ...FLAGS, ...args]);
+  const [program, ...rest] = own.enter([node, ...FLAGS, `--max-old-space-size=${HEAP_MB[name]}`, ...args]);
   const child = spawn(program, rest, { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 // The worker's loops around `look`: alarms, the cluster's watch, the market tick and the sweep. The last two are done by the
 // leader only, to save work; if two did them at once, nothing but work would be lost.
 
-import type { JobId } from '../engine/job.ts';
+import type { JobId, JobSpec } from '../engine/job.ts';
 import { outlook } from '../engine/objective.ts';
 import type { EngineSettings, MarketView } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
@@ -16,15 +16,20 @@ export interface WorkerOptions {
 }
 
 /** Held jobs as last seen, so that a market tick is one comparison a job. A stale entry costs money, never a deadline. */
-type Held = Map<JobId, Pick<JobState, 'spec'> & { readonly wakeAtOrBelowUsdPerHour: number }>;
+type Held = Map<JobId, { readonly kind: Kind; readonly wakeAtOrBelowUsdPerHour: number }>;
+/** What the market is asked about a job: thousands of held jobs are of few kinds. */
+type Kind = Pick<JobSpec, 'zones' | 'instanceTypes' | 'carbonPriceUsdPerTonne' | 'maxPriceUsdPerHour'>;
+const MOST_KINDS = 1000;
 
 /** Runs until `signal` aborts. No error of a port ends it. */
 export async function runWorker(ports: WorkerPorts, options: WorkerOptions, signal: AbortSignal): Promise<void> {
   const held: Held = new Map();
+  const kinds = new Map<string, Kind>();
   const known = new Set<JobId>();
   const handle = async (jobId: JobId): Promise<number | null> => {
     const { wakeAtMs, state } = await look(ports, options.settings, jobId);
-    remember(held, known, jobId, state);
+    known.add(jobId);
+    remember(held, kinds, jobId, state);
     if (wakeAtMs !== null) options.looked?.(jobId, state);
     return wakeAtMs;
   };
@@ -42,11 +47,21 @@ export async function runWorker(ports: WorkerPorts, options: WorkerOptions, sign
   ]);
 }
 
-function remember(held: Held, known: Set<JobId>, jobId: JobId, state: JobState | null): void {
-  known.add(jobId);
+function remember(held: Held, kinds: Map<string, Kind>, jobId: JobId, state: JobState | null): void {
   const threshold = state?.phase === 'held' && !state.pausedByUser ? (state.plan?.wakeAtOrBelowUsdPerHour ?? null) : null;
   if (state === null || threshold === null) held.delete(jobId);
-  else held.set(jobId, { spec: state.spec, wakeAtOrBelowUsdPerHour: threshold });
+  else held.set(jobId, { kind: kindOf(state.spec, kinds), wakeAtOrBelowUsdPerHour: threshold });
+}
+
+/** The one object that stands for all jobs of this kind. */
+function kindOf({ zones, instanceTypes, carbonPriceUsdPerTonne, maxPriceUsdPerHour }: JobSpec, kinds: Map<string, Kind>): Kind {
+  const kind = { zones, instanceTypes, carbonPriceUsdPerTonne, maxPriceUsdPerHour };
+  const key = JSON.stringify(kind);
+  const known = kinds.get(key);
+  if (known !== undefined) return known;
+  if (kinds.size >= MOST_KINDS) kinds.clear();
+  kinds.set(key, kind);
+  return kind;
 }
 
 /** Wakes held jobs whose threshold the market has crossed. */
@@ -64,7 +79,7 @@ async function marketTick({ alarms, market, clock, records }: WorkerPorts, held:
 const STRANGERS_A_TICK = 200;
 
 function crossed(view: MarketView, nowMs: number, job: Held extends Map<JobId, infer V> ? V : never): boolean {
-  const best = outlook(view, nowMs, job.spec).spotNow[0];
+  const best = outlook(view, nowMs, job.kind).spotNow[0];
   return best !== undefined && best.objectiveUsdPerHour <= job.wakeAtOrBelowUsdPerHour;
 }
 

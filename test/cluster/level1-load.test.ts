@@ -41,7 +41,7 @@ const ABREAST = 20;
 const QUIET_MS = 30_000;
 const COSTS = { dryMs: 25_000, lostMs: 20_000 };
 /** As the chart starts it. */
-const PROGRAM = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=32', 'dist/cli.js'];
+const PROGRAM = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=64', 'dist/cli.js'];
 
 const why = process.env['NERVE_CLUSTER_LOAD'] === '1' ? await whyNoCluster() : 'NERVE_CLUSTER_LOAD is not 1';
 const print = (line: string): void => {
