@@ -2,6 +2,7 @@
 // their checkpoints go.
 
 import { PROMISED_LIMIT } from '../engine/moves.ts';
+import { atMost } from '../engine/pod/job-failures.ts';
 import type { Claim, ClusterFacts, JobLook, PodLook } from './facts.ts';
 import { fail, type Finding, judge, ok, warn } from './finding.ts';
 
@@ -109,7 +110,7 @@ function backoff({ name, moves }: JobLook): readonly Finding[] {
   return [
     warn(
       'backoff',
-      `Job ${name} is moved at most ${moves} times and then runs on demand: each evacuation of its pods counts against its backoffLimit`,
+      `Job ${name} is moved ${atMost(moves)} and then runs on demand: each evacuation of its pods counts against its backoffLimit`,
       'Create it with a podFailurePolicy that ignores DisruptionTarget, or with a greater backoffLimit; Nerve reads both at its creation only.',
     ),
   ];

@@ -1,7 +1,7 @@
 // What of a Job matters to the doctor: the rule is the webhook's.
 
 import { movesOfJob } from '../engine/pod/job-failures.ts';
-import { ASYNC_TIER, TIER_LABEL } from '../engine/pod/names.ts';
+import { ASYNC_TIER, POD, TIER_LABEL } from '../engine/pod/names.ts';
 import type { ObjectMeta } from '../engine/pod/types.ts';
 import type { JobLook } from './facts.ts';
 
@@ -14,6 +14,7 @@ export interface RawJob {
 /** Its pods are Nerve's, and there may be more of them. */
 export const isNerves = ({ spec, status }: RawJob): boolean =>
   spec.template.metadata?.labels?.[TIER_LABEL] === ASYNC_TIER &&
+  spec.template.metadata.annotations?.[POD.leave] === undefined &&
   !(status?.conditions ?? []).some(({ type, status: is }) => (type === 'Complete' || type === 'Failed') && is === 'True');
 
 export const lookAtJob = ({ metadata, spec }: RawJob): JobLook => ({

@@ -1,7 +1,7 @@
 // The second rule, for Jobs: what Nerve must know of a Job in order to move its pods, written on its pod template, because Nerve has no right
 // to read Jobs (DESIGN section 5).
 
-import { backoffLimitOf, ignoresDisruption, movesOfJob } from '../engine/pod/job-failures.ts';
+import { atMost, backoffLimitOf, ignoresDisruption, movesOfJob } from '../engine/pod/job-failures.ts';
 import { ASYNC_TIER, POD, TIER_LABEL } from '../engine/pod/names.ts';
 import { PARALLEL } from './left-alone.ts';
 import { wordsPatch } from './patch.ts';
@@ -67,7 +67,7 @@ function policyWarning(spec: Map): readonly string[] {
   const moves = movesOfJob(spec);
   if (moves === null) return [];
   return [
-    `each evacuation of its pods counts against backoffLimit, so it is moved at most ${moves} times and then runs on demand; a podFailurePolicy that ignores DisruptionTarget lifts that.`,
+    `each evacuation of its pods counts against backoffLimit, so it is moved ${atMost(moves)} and then runs on demand; a podFailurePolicy that ignores DisruptionTarget lifts that.`,
   ];
 }
 

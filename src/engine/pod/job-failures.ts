@@ -14,6 +14,9 @@ export const backoffLimitOf = (spec: Fields): number =>
 /** How often its pods may be moved before one more failure would be the Job's; null: as often as it takes. */
 export const movesOfJob = (spec: Fields): number | null => (ignoresDisruption(spec) ? null : Math.max(0, backoffLimitOf(spec) - 1));
 
+/** "is moved at most once" */
+export const atMost = (moves: number): string => `at most ${moves === 1 ? 'once' : `${moves} times`}`;
+
 /** Rules count in their order: an earlier one that takes the exit code of a container that was told to stop wins. */
 export function ignoresDisruption({ podFailurePolicy: policy }: Fields): boolean {
   const rules = isFields(policy) && Array.isArray(policy['rules']) ? policy['rules'].filter(isFields) : [];
