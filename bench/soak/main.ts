@@ -13,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { testRedis } from '../../test/support/redis.ts';
+import { SMALL_ENV, smallFlags } from '../../test/support/chart/small.ts';
 import { cpuSecondsOf, weightOf } from '../../test/support/process-weight.ts';
 import { selfSigned } from '../../test/support/webhook/certificate.ts';
 import { machine } from '../queue/figures.ts';
@@ -36,17 +37,8 @@ const load = { jobsAMinute: Number(values.jobs), standing: Number(values.pods) }
 const SAMPLE_MS = 1000;
 const WARM_UP_MS = 20_000;
 const BARE = 'setInterval(() => undefined, 1000)';
-/** As the chart starts them (templates/_helpers.tpl). */
-const FLAGS = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1'];
+/** As the chart has them. */
 const HEAP_MB = { bare: 32, worker: 64, agent: 32 } as const;
-const SMALL = {
-  MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: '32768',
-  MALLOC_TRIM_THRESHOLD_: '32768',
-  MALLOC_TOP_PAD_: '16384',
-  UV_THREADPOOL_SIZE: '1',
-  NODE_DISABLE_COMPILE_CACHE: '1',
-};
 
 interface Measured {
   readonly name: string;
@@ -90,7 +82,7 @@ const env = {
   NERVE_JOB_NAMESPACES: NAMESPACE,
   NERVE_NODE_NAME: AGENT_NODE,
   AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${(metadata.address() as AddressInfo).port}`,
-  ...SMALL,
+  ...SMALL_ENV,
 };
 
 function start(name: keyof typeof HEAP_MB, args: readonly string[]): Measured {
@@ -100,7 +92,7 @@ function start(name: keyof typeof HEAP_MB, args: readonly string[]): Measured {
   spawnSync('sync', [node]);
   spawnSync('dd', [`of=${node}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none']);
   const own = scale(name);
-  const [program, ...rest] = own.enter([node, ...FLAGS, `--max-old-space-size=${HEAP_MB[name]}`, ...args]);
+  const [program, ...rest] = own.enter([node, ...smallFlags(HEAP_MB[name]), ...args]);
   const child = spawn(program, rest, { cwd: root, env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {

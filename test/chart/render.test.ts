@@ -8,6 +8,7 @@ import { LABELS } from '../../src/engine/pod/names.ts';
 import { CHART, findHelm, helmAt, type Manifest } from '../support/chart/helm.ts';
 import { containers, pods, type PodSpec } from '../support/chart/pods.ts';
 import { rights } from '../support/chart/rights.ts';
+import { SMALL_ENV, smallFlags } from '../support/chart/small.ts';
 
 const found = await findHelm();
 const helm = helmAt(found.ok ? found.path : 'helm');
@@ -102,22 +103,11 @@ describe.skipIf(!found.ok)(`the chart${found.ok ? '' : ` (skipped: ${found.why})
     it.each(all.filter(({ name }) => !/-(redis|test)$/.test(name)))('$name runs Node with the flags that keep it small', ({ name, container }) => {
       expect(container.command).toEqual([
         '/usr/local/bin/node',
-        '--optimize-for-size',
-        '--v8-pool-size=1',
-        '--max-semi-space-size=1',
-        '--max-old-space-size=32',
+        ...smallFlags(name.endsWith('-worker') ? 64 : 32),
         ...(name.endsWith('-agent') ? ['--lite-mode'] : []),
         '/opt/nerve/dist/cli.js',
       ]);
-      expect(container.env).toEqual(
-        expect.arrayContaining([
-          { name: 'MALLOC_ARENA_MAX', value: '1' },
-          { name: 'MALLOC_MMAP_THRESHOLD_', value: '32768' },
-          { name: 'MALLOC_TRIM_THRESHOLD_', value: '32768' },
-          { name: 'MALLOC_TOP_PAD_', value: '16384' },
-          { name: 'UV_THREADPOOL_SIZE', value: '1' },
-        ]),
-      );
+      expect(container.env).toEqual(expect.arrayContaining(Object.entries(SMALL_ENV).map(([name, value]) => ({ name, value }))));
     });
   });
 

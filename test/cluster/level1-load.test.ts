@@ -13,6 +13,7 @@ import { silentLog } from '../../src/adapters/system/log.ts';
 import type { Pod } from '../../src/engine/pod/types.ts';
 import { totals } from '../../src/engine/report.ts';
 import { type OpenQueue, openQueue } from '../../src/queue/open.ts';
+import { SMALL_ENV, smallFlags } from '../support/chart/small.ts';
 import { type TestNode, whyNoCluster, ZONES } from '../support/k8s/control-plane.ts';
 import type { Daemon } from '../support/k8s/daemon.ts';
 import { chanceFrom, drawJobs, excuseMs, type Late, lateOnes, type LoadJob, thirdMoves } from '../support/k8s/load.ts';
@@ -41,7 +42,7 @@ const ABREAST = 20;
 const QUIET_MS = 30_000;
 const COSTS = { dryMs: 25_000, lostMs: 20_000 };
 /** As the chart starts it. */
-const PROGRAM = ['--optimize-for-size', '--v8-pool-size=1', '--max-semi-space-size=1', '--max-old-space-size=64', 'dist/cli.js'];
+const PROGRAM = [...smallFlags(64), 'dist/cli.js'];
 
 const why = process.env['NERVE_CLUSTER_LOAD'] === '1' ? await whyNoCluster() : 'NERVE_CLUSTER_LOAD is not 1';
 const print = (line: string): void => {
@@ -66,12 +67,7 @@ describe.skipIf(why !== null)(`a level-1 cluster under load${why === null ? '' :
       NERVE_SWEEP_SECONDS: String(SWEEP_SECONDS),
       NERVE_MOVE_WINDOW_SECONDS: String(MOVE_WINDOW_MS / 1000),
       NERVE_PROGRESS_SECONDS: '5',
-      MALLOC_ARENA_MAX: '1',
-      MALLOC_MMAP_THRESHOLD_: '32768',
-      MALLOC_TRIM_THRESHOLD_: '32768',
-      MALLOC_TOP_PAD_: '16384',
-      UV_THREADPOOL_SIZE: '1',
-      NODE_DISABLE_COMPILE_CACHE: '1',
+      ...SMALL_ENV,
     };
     world = await startWorld({ perPool: { spot: 6, 'on-demand': 2 }, training: { tickMs: 500 }, env, program: PROGRAM });
     worker = world.worker;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createAdoption } from '../../src/worker/adopt.ts';
 import { POD } from '../../src/engine/pod/names.ts';
-import type { Arrival } from '../../src/ports.ts';
+import type { Arrival, Records } from '../../src/ports.ts';
 import { pod } from '../engine/pod/pods.ts';
 import { HOUR, market, NOW, SETTINGS, spec } from '../support/build.ts';
 import { quiet, wallClock } from '../support/clock.ts';
@@ -16,10 +16,23 @@ const asking = (namespace: string): Arrival => ({
   gated: true,
 });
 
-/** One pass over these pods, by a worker that has a record of the job. */
-async function pass(arrivals: readonly Arrival[]) {
+interface Between {
+  readonly wipeRedis: () => void;
+  readonly arrive: (arrivals: readonly Arrival[]) => void;
+}
+
+/** A pass over these pods by a worker that has a record of the job; then, if something happens, another one over what the watch told of. */
+async function pass(first: readonly Arrival[], { leads = true, happens }: { leads?: boolean; happens?: (between: Between) => void } = {}) {
   const clock = { ...wallClock, nowMs: () => NOW };
-  const records = memoryRecords();
+  let arrivals = first;
+  let kept = memoryRecords();
+  const records: Records = {
+    read: (...ask) => kept.read(...ask),
+    append: (...ask) => kept.append(...ask),
+    live: () => kept.live(),
+    close: (...ask) => kept.close(...ask),
+  };
+  const waitedMs: number[] = [];
   await records.append(job.id, 0, [{ type: 'submitted', atMs: NOW, spec: job, latestStartMs: NOW + HOUR, simulated: [] }]);
   const refusals: string[] = [];
   const noted: string[] = [];
@@ -28,7 +41,7 @@ async function pass(arrivals: readonly Arrival[]) {
     {
       records,
       alarms: memoryAlarms(clock),
-      leadership: memoryLeadership(memoryLock(), clock),
+      leadership: leads ? memoryLeadership(memoryLock(), clock) : { lead: async () => null, resign: async () => undefined },
       cluster: {
         attempts: async () => [],
         attemptsOf: async () => [],
@@ -46,10 +59,12 @@ async function pass(arrivals: readonly Arrival[]) {
         jobs: async () => arrivals,
         whole: async () => null,
         annotate: async (_, annotations) => void noted.push(...Object.keys(annotations)),
-        // Asked for when the pass is over.
-        next: async () => {
-          stop.abort();
-          return new Set();
+        // Asked for when a pass is over.
+        next: async (withinRealMs) => {
+          waitedMs.push(withinRealMs);
+          if (happens === undefined || waitedMs.length > 1) stop.abort();
+          else happens({ wipeRedis: () => (kept = memoryRecords()), arrive: (now) => (arrivals = now) });
+          return new Set(arrivals.map(({ jobId }) => jobId));
         },
       },
       vault: { keep: async () => undefined, open: async () => null, forget: async () => undefined },
@@ -66,15 +81,38 @@ async function pass(arrivals: readonly Arrival[]) {
     },
   );
   await adoption.run(stop.signal);
-  return { refusals, noted, types: (await records.read(job.id))?.events.map(({ type }) => type) };
+  return { refusals, noted, waitedMs, types: (await records.read(job.id))?.events.map(({ type }) => type) };
 }
 
 describe('an ask on a pod', () => {
   it('of the namespace of its record is taken once, and said to be', async () => {
-    expect(await pass([asking('team')])).toEqual({ refusals: [], noted: [POD.requestSeen], types: ['submitted', 'cancel-requested'] });
+    expect(await pass([asking('team')])).toMatchObject({ refusals: [], noted: [POD.requestSeen], types: ['submitted', 'cancel-requested'] });
   });
 
   it('of another namespace that bears the label of the job is ignored, and counted', async () => {
-    expect(await pass([asking('other')])).toEqual({ refusals: ['foreign-request'], noted: [], types: ['submitted'] });
+    expect(await pass([asking('other')])).toMatchObject({ refusals: ['foreign-request'], noted: [], types: ['submitted'] });
+  });
+
+  it('whose record Redis has lost since the last whole pass is not said to be taken', async () => {
+    const silent: Arrival = { ...asking('team'), pod: pod({ metadata: { namespace: 'team', labels: { 'nerve.io/job-id': job.id } } }) };
+    const { noted } = await pass([silent], {
+      happens: ({ wipeRedis, arrive }) => {
+        wipeRedis();
+        arrive([asking('team')]);
+      },
+    });
+    expect(noted).toEqual([]);
+  });
+});
+
+describe('between two passes', () => {
+  it('a worker waits until the next whole one is due', async () => {
+    const [waitedMs = 0] = (await pass([])).waitedMs;
+    expect(waitedMs).toBeGreaterThan(0);
+    expect(waitedMs).toBeLessThanOrEqual(5000);
+  });
+
+  it('one that does not lead waits for a whole period', async () => {
+    expect((await pass([], { leads: false })).waitedMs).toEqual([5000]);
   });
 });
