@@ -241,7 +241,8 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
     };
   }
   // Nothing is known to be there: ask all the same, the market's word may be old. The ask is repeated when it times out.
-  const anywhere = askable.filter((p) => late || mayStartIn(p.offering.zone, state, settings, nowMs));
+  const within = askable.filter((p) => mayStartIn(p.offering.zone, state, settings, nowMs));
+  const anywhere = late ? [...within, ...askable.filter((p) => !within.includes(p))] : within;
   if (anywhere.length > 0 && openAttempts(state).length < 2) return launch(at, anywhere, 'on-demand-unavailable');
   return {
     do: 'hold',

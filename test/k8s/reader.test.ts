@@ -80,7 +80,7 @@ function follow(server: Server) {
     log: silentLog,
     changed: (object, before) =>
       void told.push(`${before === null ? 'new' : 'changed'} ${object.metadata.uid ?? ''}@${object.metadata.resourceVersion ?? ''}`),
-    gone: (last) => void told.push(`gone ${last.metadata.uid ?? ''}@${last.metadata.resourceVersion ?? ''}`),
+    gone: (last, heard) => void told.push(`${heard ? 'gone' : 'missing'} ${last.metadata.uid ?? ''}@${last.metadata.resourceVersion ?? ''}`),
   });
   const controller = new AbortController();
   stop.add(controller);
@@ -135,7 +135,7 @@ describe('the reader', () => {
     await settled(4);
     server.things = [thing('a', 1), thing('c', 150), thing('d', 151)];
     await settled(7);
-    expect(told).toEqual(['new a@1', 'new b@2', 'new c@3', 'changed b@101', 'changed c@150', 'new d@151', 'gone b@101']);
+    expect(told).toEqual(['new a@1', 'new b@2', 'new c@3', 'changed b@101', 'changed c@150', 'new d@151', 'missing b@101']);
     expect(server.lists).toBe(2);
   });
 
@@ -158,6 +158,6 @@ describe('the reader', () => {
     server.down = false;
     server.things = [thing('b', 300)];
     await vi.advanceTimersByTimeAsync(11_000);
-    expect(told).toEqual(['new a@1', 'new b@300', 'gone a@1']);
+    expect(told).toEqual(['new a@1', 'new b@300', 'missing a@1']);
   });
 });

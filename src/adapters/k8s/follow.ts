@@ -71,8 +71,8 @@ export function followCluster(api: Api, clock: Clock, log: Log): Follow {
       changedPods.set(versionOf(pod), jobId);
       soon();
     },
-    gone: (last) => {
-      ledger.podGone(last, clock.nowMs());
+    gone: (last, heard) => {
+      ledger.podGone(last, clock.nowMs(), heard);
       const jobId = jobIdOf(last);
       // History is deleted by whoever owns it.
       if (jobId !== null && annotation(last, POD.finished) === null) tell(jobId);

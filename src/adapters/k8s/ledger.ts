@@ -15,6 +15,7 @@ const GONE_LIMIT = 5000;
 interface Gone {
   readonly pod: Pod;
   readonly goneAtMs: number;
+  readonly heard: boolean;
 }
 
 export class Ledger {
@@ -41,14 +42,14 @@ export class Ledger {
     this.#rememberNode(pod);
   }
 
-  podGone(last: Pod, nowMs: number): void {
+  podGone(last: Pod, nowMs: number, heard = true): void {
     const uid = last.metadata.uid ?? '';
     const jobId = claimedJobId(last);
     this.#pods.delete(uid);
     if (jobId === null) return;
     // A gated pod never was an attempt; a finished one is nobody's business any more.
     if (isGated(last) || annotation(last, POD.finished) !== null) this.#drop(jobId, uid);
-    else this.#gone.set(uid, { pod: last, goneAtMs: nowMs });
+    else this.#gone.set(uid, { pod: last, goneAtMs: nowMs, heard });
     if (this.#gone.size > GONE_LIMIT) {
       const [oldest] = this.#gone;
       if (oldest !== undefined) this.#drop(jobIdOf(oldest[1].pod) ?? '', oldest[0]);
@@ -136,7 +137,10 @@ export class Ledger {
   attemptsOf(jobId: JobId, fresh?: readonly Pod[]): readonly ObservedAttempt[] {
     return this.numbered(jobId, fresh)
       .filter(({ pod }) => annotation(pod, POD.finished) === null)
-      .map(({ pod, attempt, goneAtMs }) => observePod(pod, { jobId, attempt, goneAtMs, node: this.#nodeOf(pod) }));
+      .map(({ pod, attempt, goneAtMs }) => {
+        const unheard = this.#gone.get(pod.metadata.uid ?? '')?.heard === false;
+        return observePod(pod, { jobId, attempt, goneAtMs, unheard, node: this.#nodeOf(pod) });
+      });
   }
 
   numbered(

@@ -29,7 +29,8 @@ export interface ReaderOptions<T extends Kept> {
   readonly clock: Clock;
   readonly log: Log;
   changed(object: T, before: T | null): void;
-  gone(last: T): void;
+  /** `heard`: the watch told of its end; else a list no longer had it, and what became of it meanwhile nobody saw. */
+  gone(last: T, heard: boolean): void;
 }
 
 export interface Reader<T extends Kept> {
@@ -71,7 +72,7 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
   const drop = (uid: string, last: T | undefined): void => {
     const known = last ?? objects.get(uid);
     objects.delete(uid);
-    if (known !== undefined) options.gone(known);
+    if (known !== undefined) options.gone(known, last !== undefined);
   };
 
   const list = async (): Promise<string> => {

@@ -33,9 +33,11 @@ export interface Around {
   readonly node: ObservedNode | null;
   /** When the object was seen to be gone; null while it exists. */
   readonly goneAtMs: number | null;
+  /** It went while nobody watched. */
+  readonly unheard?: boolean;
 }
 
-export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs }: Around): ObservedAttempt {
+export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs, unheard = false }: Around): ObservedAttempt {
   const asked = launchedAs(pod);
   const nodeName = pod.spec.nodeName ?? null;
   const phase = phaseOf(pod, goneAtMs);
@@ -59,7 +61,8 @@ export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs }: Around)
       nodeName === null && scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
         ? Math.max(createdAtMs, instant(scheduled.lastTransitionTime) ?? createdAtMs)
         : null,
-    deletionRequestedAtMs: deletionRequestedAtMs(pod, goneAtMs),
+    // A pod that went unheard and that nobody saw placed may have been placed since, and lost with its node: that is no user's deletion, which is final.
+    deletionRequestedAtMs: deletionRequestedAtMs(pod, unheard && nodeName === null ? null : goneAtMs),
     deletedByNerve: annotation(pod, POD.deletedBy) !== null,
     disruption: disruption?.status === 'True' ? (disruption.reason ?? 'DisruptionTarget') : null,
     node,

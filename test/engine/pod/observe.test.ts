@@ -27,6 +27,7 @@ interface Row {
   readonly node?: Node | null;
   /** The object is gone, and was last seen as it is here. */
   readonly gone?: true;
+  readonly unheard?: true;
   readonly stopped?: true;
 }
 
@@ -54,6 +55,7 @@ function see(row: Row) {
     attempt: 1,
     node: around === null ? null : observeNode(around),
     goneAtMs: row.gone === true ? AT_MS + 3_600_000 : null,
+    unheard: row.unheard === true,
   });
 }
 
@@ -105,6 +107,8 @@ describe('who ended this pod', () => {
       'not-placed',
     ],
     ['deleted by a user before it was placed', { pod: { spec: { nodeName: undefined as never } }, gone: true }, 'cancelled'],
+    ['gone unheard, and never seen placed', { pod: { spec: { nodeName: undefined as never } }, gone: true, unheard: true }, 'not-placed'],
+    ['gone unheard, and its node is there', { pod: { status: { phase: 'Running' } }, gone: true, unheard: true }, 'cancelled'],
     ['gone with its node', { pod: { status: { phase: 'Running' } }, node: null, gone: true }, 'interrupted'],
   ])('%s', (_, row, cause) => {
     const stopRequested = row.stopped === true ? { atMs: AT_MS, request: 'move' as const, reason: 'cheaper-elsewhere' as const } : null;
