@@ -273,7 +273,7 @@ describe.skipIf(why !== null)(`the command line and a real API server${why === n
       /^fail pools: zone eu-west-3b has no on-demand nodes/,
       /^fail volumes: claim data of slow is tied to zone eu-west-3a/,
       /^fail grace: the last checkpoint of slow took 150 s/,
-      /^warn backoff: Job brittle is moved at most 1 times/,
+      /^warn backoff: Job brittle is moved at most once/,
       /^fail quotas: quota full is used up: 1 of 1 pods/,
     ];
     for (const fault of expected) expect(faults.filter((line) => fault.test(line))).toHaveLength(1);

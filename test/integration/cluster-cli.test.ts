@@ -229,7 +229,7 @@ describe('submit', () => {
     };
     expect(await nerve(['submit', '-f', file, '-d', '+8h', '--duration', '1h'])).toMatchObject({
       code: 0,
-      err: expect.stringMatching(/^warning: nerve: each evacuation of its pods counts against backoffLimit, so it is moved at most 1 times/m),
+      err: expect.stringMatching(/^warning: nerve: each evacuation of its pods counts against backoffLimit, so it is moved at most once/m),
     });
   });
 
