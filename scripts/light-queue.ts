@@ -1,5 +1,5 @@
 // What makes the worker small (bench/soak): an esbuild plugin that leaves out what Nerve never asks of BullMQ (Postgres, cron) and the comments
-// of its Lua scripts, which are two thirds of them. The whole source of a bundle stays in memory as long as its process lives.
+// and indentation of its Lua scripts, a third of them. The whole source of a bundle stays in memory as long as its process lives.
 
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'esbuild';

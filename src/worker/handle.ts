@@ -59,7 +59,8 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   if (record === null) return { wakeAtMs: null, state: null };
   // The first look at a job nearly always does something.
   const believed = sight === 'seen' && record.events.length > 1;
-  const open = believed ? openAttempts(fold(record)).map(({ attempt }) => attempt) : undefined;
+  let state = fold(record);
+  const open = believed ? openAttempts(state).map(({ attempt }) => attempt) : undefined;
   const attempts = await cluster.attemptsOf(jobId, namespaceOf(record), open);
   const view = await market.view();
   const facts = await withUsage(record, reconcile(record, attempts, clock.nowMs()), attempts, view, settings, (ask) => market.meter(ask));
@@ -67,9 +68,9 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
     const after = await append(ports, record, facts);
     if (after === 'conflict') return 'again';
     record = after;
+    state = fold(record);
     for (const fact of facts) log.info({ jobId, ...summary(fact) }, fact.type);
   }
-  const state = fold(record);
   if (state.finished !== null) return { wakeAtMs: await putAway(ports, settings, record, { state, believed }), state };
   const decisions = decide({ nowMs: clock.nowMs(), market: view, jobs: [{ record, attempts }], settings });
   if (believed && decisions.some((decision) => decision.do !== 'keep' && decision.do !== 'hold')) return 'again';

@@ -74,7 +74,7 @@ annotations:
 - { name: HOME, value: /tmp }
 - { name: NODE_DISABLE_COMPILE_CACHE, value: "1" }
 - { name: MALLOC_ARENA_MAX, value: "1" }
-# What was freed goes back to the kernel: without these glibc keeps a third of the worker's memory for later.
+# What was freed goes back to the kernel: without these glibc keeps a quarter of the worker's memory for later.
 - { name: MALLOC_MMAP_THRESHOLD_, value: "32768" }
 - { name: MALLOC_TRIM_THRESHOLD_, value: "32768" }
 - { name: MALLOC_TOP_PAD_, value: "16384" }

@@ -1,8 +1,8 @@
 // The worker's hands in a cluster (docs/decisions/0009-the-cluster-wire.md). `launch` lifts the gate of the pod that waits, or creates the
 // next pod of a bare one from the kept spec; `remove` deletes, and evicts pods of Jobs, because only an eviction spares their backoffLimit.
 //
-// Surprise: before anything is done, attempts of one job are read fresh, but a pod that is missing in that list is judged only once the watch has told how it ended.
-// Judging it earlier would take every deletion by a user for a lost node, and start the job again.
+// Surprise: before anything is done, attempts of one job are read fresh, but a pod that is missing in that list is judged only once the watch
+// has told how it ended. Judging it earlier would take every deletion by a user for a lost node, and start the job again.
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
@@ -21,6 +21,7 @@ import type { ObservedAttempt } from '../../engine/snapshot.ts';
 import type { Clock, Cluster, LaunchAsk, Log, Metrics, SpecVault } from '../../ports.ts';
 import type { Api } from './api.ts';
 import type { Follow } from './follow.ts';
+import { hasEnded } from './ledger.ts';
 
 const MISSING_WAIT_MS = 5000;
 const MISSING_LOOK_MS = 50;
@@ -156,8 +157,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     },
     remove: async (name) => {
       const pod = await find(name);
-      const ended = pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';
-      if (pod !== null && !ended && pod.metadata.deletionTimestamp === undefined) await end(pod);
+      if (pod !== null && !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined) await end(pod);
     },
     forget: async (jobId, ended) => {
       // Each attempt must be shown: one that ran and is told as held still would be deleted for that.

@@ -196,7 +196,7 @@ function claimedJobId(pod: Pod): JobId | null {
   return told ? jobId : null;
 }
 
-const hasEnded = (pod: Pod | undefined): boolean => pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';
+export const hasEnded = (pod: Pod | null | undefined): boolean => pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';
 
 const byAge = (a: Pod, b: Pod): number =>
   (instant(a.metadata.creationTimestamp) ?? 0) - (instant(b.metadata.creationTimestamp) ?? 0) ||

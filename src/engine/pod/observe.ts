@@ -61,7 +61,7 @@ export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs, unheard =
       nodeName === null && scheduled?.status === 'False' && scheduled.reason === 'Unschedulable'
         ? Math.max(createdAtMs, instant(scheduled.lastTransitionTime) ?? createdAtMs)
         : null,
-    // A pod that went unheard and that nobody saw placed may have been placed since, and lost with its node: that is no user's deletion, which is final.
+    // A pod that went unheard and that nobody saw placed may have been placed since, and lost with its node: no user's deletion, which is final.
     deletionRequestedAtMs: deletionRequestedAtMs(pod, unheard && nodeName === null ? null : goneAtMs),
     deletedByNerve: annotation(pod, POD.deletedBy) !== null,
     disruption: disruption?.status === 'True' ? (disruption.reason ?? 'DisruptionTarget') : null,
