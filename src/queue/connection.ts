@@ -49,10 +49,12 @@ const STOP_LIMIT_REAL_MS = 5000;
  */
 export function partWhenStopped(redis: Redis, signal: AbortSignal): void {
   const part = (): void => {
+    // Between two tries `disconnect` would only cancel the next one, and calls that wait for it would never end: that try is the last.
+    redis.options.retryStrategy = () => null;
     let waitedMs = 0;
     const timer = setInterval(() => {
       waitedMs += STOP_LOOK_REAL_MS;
-      if (redis.status === 'ready' && waitedMs < STOP_LIMIT_REAL_MS) return;
+      if (redis.status === 'reconnecting' || (redis.status === 'ready' && waitedMs < STOP_LIMIT_REAL_MS)) return;
       clearInterval(timer);
       redis.disconnect();
     }, STOP_LOOK_REAL_MS);

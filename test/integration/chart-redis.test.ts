@@ -73,7 +73,7 @@ describe.skipIf(!found.ok)(`the chart's Redis${found.ok ? '' : ` (skipped: ${fou
     const pairs = Object.fromEntries((values as readonly string[]).flatMap((v, i, all) => (i % 2 === 0 ? [[v, all[i + 1]]] : [])));
     expect(pairs).toEqual({
       appendonly: 'yes',
-      appendfsync: 'everysec',
+      appendfsync: 'always',
       'maxmemory-policy': 'noeviction',
       maxmemory: String(320 * 2 ** 20),
       hz: '100',

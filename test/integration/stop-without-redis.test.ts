@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/adapters/system/log.ts';
+import { connectRedis, partWhenStopped } from '../../src/queue/connection.ts';
 import { openQueue } from '../../src/queue/open.ts';
 import { wallClock } from '../support/clock.ts';
 import { type TestRedis, testRedis } from '../support/redis.ts';
@@ -68,6 +69,16 @@ describe('a worker that is told to stop', () => {
     await queue.leadership.resign().catch(() => undefined);
     await queue.close();
     expect(Date.now() - sinceMs).toBeLessThan(LIMIT_MS);
+  });
+
+  it('ends a call that waits between two tries to reach Redis', { timeout: LIMIT_MS }, async () => {
+    const stop = new AbortController();
+    const redis = connectRedis({ url: '/tmp/nerve-no-redis-here.sock' }, 'for-ever');
+    partWhenStopped(redis, stop.signal);
+    const call = redis.ping();
+    await expect.poll(() => redis.status, { interval: 1 }).toBe('reconnecting');
+    stop.abort();
+    await expect(call).rejects.toThrow('Connection is closed');
   });
 
   it('lets a job that is being handled end where Redis is well', { timeout: LIMIT_MS * 2 }, async () => {

@@ -1,5 +1,5 @@
-// Starts the embedded Redis: a unix socket, nothing on the network, append-only, never evicting. A `kill -9` loses
-// nothing that was acknowledged; a power cut loses at most the last second (docs/operations.md).
+// Starts the embedded Redis: a unix socket, nothing on the network, append-only, never evicting. What was acknowledged is on the
+// disk: neither a `kill -9` nor a power cut loses it (docs/decisions/0012-sync-every-write.md).
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
@@ -78,7 +78,7 @@ function redisArguments(dataDir: string, socketPath: string): string[] {
     unixsocketperm: '700',
     dir: dataDir,
     appendonly: 'yes',
-    appendfsync: 'everysec',
+    appendfsync: 'always',
     'maxmemory-policy': 'noeviction',
     hz: '100',
     save: '',
