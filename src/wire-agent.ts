@@ -13,6 +13,8 @@ import { inCluster, noNode } from './config/in-cluster.ts';
 import { logLevel } from './config/log-level.ts';
 
 const UNCORDON_AFTER_MS = 600_000;
+/** It writes a few small patches; sixteen connections would be a megabyte on every node. */
+const MAX_CALLS = 2;
 
 /**
  * The agent of one node of a cluster (a test runs several in one process); runs until aborted. `nodes` null: the one that this pod is on.
@@ -25,7 +27,7 @@ export async function runClusterAgents(nodes: readonly string[] | null, imds: st
   const names = nodes ?? [here.nodeName ?? noNode()];
   const clock = clockFrom({ realMs: 0, virtualMs: 0, speed: 1 });
   const log = createLog('agent', logLevel(environment()));
-  const api = serviceAccountApi(here.account);
+  const api = serviceAccountApi(here.account, MAX_CALLS);
   const options = {
     pollRealMs: here.agentPollSeconds * 1000,
     progressRealMs: here.progressSeconds * 1000,

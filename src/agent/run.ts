@@ -3,7 +3,7 @@
 //
 // Everything it does may be done again: a restarted agent repeats its calls, a hook answers a repeated final request with the
 // same seal, annotations are only written when they change. Times of the metadata and of hooks are real; what it writes is
-// on the record's clock (convert.ts).
+// on the record's clock (convert.ts). No look at the metadata waits for the API server or for a hook: a notice is two minutes.
 
 import type { NodeNotice } from '../engine/snapshot.ts';
 import type { Clock, HookReason, Hooks, HostedAttempt, InstanceMetadata, Log, NodeHost } from '../ports.ts';
@@ -34,13 +34,23 @@ interface Memory {
   /** What was last written about an attempt, as JSON. */
   readonly written: Map<string, string>;
   progressAtRealMs: number;
+  /** What is under way beside the looks; of each kind one at a time. */
+  readonly beside: Set<'marks' | 'progress'>;
   /** The node bears no cordon of ours, so it need not be read at each round. */
   unmarked: boolean;
 }
 
 /** Runs until `signal` aborts. No error of a port ends it. */
 export async function runAgent(ports: AgentPorts, options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const memory: Memory = { asked: new Set(), rebalanced: new Set(), drills: new Set(), written: new Map(), progressAtRealMs: 0, unmarked: false };
+  const memory: Memory = {
+    asked: new Set(),
+    rebalanced: new Set(),
+    drills: new Set(),
+    written: new Map(),
+    progressAtRealMs: 0,
+    beside: new Set(),
+    unmarked: false,
+  };
   while (!signal.aborted) {
     await tick(ports, options, memory).catch((error: unknown) => ports.log.warn({ error: text(error) }, 'a round of the agent failed; trying again'));
     await ports.clock.sleep(options.pollRealMs, signal);
@@ -59,20 +69,30 @@ async function tick(ports: AgentPorts, options: AgentOptions, memory: Memory): P
   if (notice !== null) {
     for (const attempt of alive) ask(ports, memory, attempt, 'interruption', notice.endsAtRealMs);
     memory.unmarked = false;
-    await markNotice(ports, noticeFrom(notice, clock));
-  } else {
-    if (!memory.unmarked) memory.unmarked = await undoCordon(ports, options);
+    beside(ports, memory, 'marks', () => markNotice(ports, noticeFrom(notice, clock)));
+  } else if (!memory.unmarked) {
+    beside(ports, memory, 'marks', async () => {
+      memory.unmarked = await undoCordon(ports, options);
+    });
   }
   for (const attempt of alive) {
     const request = attempt.stopRequest;
     if (request === 'move' || request === 'pause') ask(ports, memory, attempt, request, null);
     onDrill(ports, memory, attempt);
   }
-  if (rebalance !== null && notice === null) await onRebalance(ports, memory, alive);
+  if (rebalance !== null && notice === null) onRebalance(ports, memory, alive);
   if (clock.realNowMs() - memory.progressAtRealMs >= options.progressRealMs) {
     memory.progressAtRealMs = clock.realNowMs();
-    await Promise.all(alive.map((attempt) => writeProgress(ports, memory, attempt)));
+    beside(ports, memory, 'progress', () => Promise.all(alive.map((attempt) => writeProgress(ports, memory, attempt))));
   }
+}
+
+function beside({ log }: AgentPorts, memory: Memory, what: 'marks' | 'progress', act: () => Promise<unknown>): void {
+  if (memory.beside.has(what)) return;
+  memory.beside.add(what);
+  act()
+    .catch((error: unknown) => log.warn({ what, error: text(error) }, 'the agent could not write; trying again'))
+    .finally(() => memory.beside.delete(what));
 }
 
 /** Asks for a final checkpoint, once; a call that failed is made again at the next round. */
@@ -115,8 +135,11 @@ async function markNotice({ host, log }: AgentPorts, notice: NodeNotice): Promis
 }
 
 /** Checkpoint now, do not move: the signal may be early, or never be followed by a notice. */
-async function onRebalance({ host, hooks, clock, log }: AgentPorts, memory: Memory, alive: readonly HostedAttempt[]): Promise<void> {
-  if ((await host.marks()).rebalanceAtMs === null) await host.annotateNode({ rebalanceAtMs: clock.nowMs() });
+function onRebalance(ports: AgentPorts, memory: Memory, alive: readonly HostedAttempt[]): void {
+  const { host, hooks, clock, log } = ports;
+  beside(ports, memory, 'marks', async () => {
+    if ((await host.marks()).rebalanceAtMs === null) await host.annotateNode({ rebalanceAtMs: clock.nowMs() });
+  });
   for (const { hook, name } of alive) {
     if (hook === null || memory.rebalanced.has(name)) continue;
     memory.rebalanced.add(name);

@@ -10,7 +10,7 @@ import { type ErrorKind, NerveError } from '../../engine/errors.ts';
 const TIMEOUT_MS = 15_000;
 const TOKEN_AGE_MS = 60_000;
 /** More at once only queue in the API server. */
-const MAX_SOCKETS = 16;
+const MAX_CALLS = 16;
 
 export interface ServiceAccount {
   readonly host: string;
@@ -34,8 +34,9 @@ export interface Api {
   close(): void;
 }
 
-export function serviceAccountApi(account: ServiceAccount): Api {
-  const agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, ca: readFileSync(join(account.folder, 'ca.crt')) });
+/** `maxCalls` at once; the others wait. Each keeps its connection, and one over TLS is some 100 kB. */
+export function serviceAccountApi(account: ServiceAccount, maxCalls = MAX_CALLS): Api {
+  const agent = new Agent({ keepAlive: true, maxSockets: maxCalls, ca: readFileSync(join(account.folder, 'ca.crt')) });
   // A watch holds its socket for minutes: it must not take one from the calls.
   const watches = new Agent({ keepAlive: false, ca: readFileSync(join(account.folder, 'ca.crt')) });
   let token = { value: '', readAtMs: Number.NEGATIVE_INFINITY };
