@@ -10,6 +10,7 @@ import type { Pod } from '../engine/pod/types.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Session, TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
+import { hasEnded } from './pod-job.ts';
 import { size } from './seals.ts';
 import { span } from './when.ts';
 import { withTarget } from './with-target.ts';
@@ -48,14 +49,24 @@ interface Sealed {
 export interface MoveView {
   readonly stopping: boolean;
   readonly sealed: Sealed | null;
-  readonly next: { readonly zone: string; readonly resumed: { readonly step: number; readonly atMs: number } | null } | null;
+  readonly next: Next | null;
 }
+
+interface Next {
+  readonly zone: string;
+  readonly resumed: { readonly step: number; readonly atMs: number } | null;
+  /** The job has ended: nobody will say any more how it resumed. */
+  readonly over: boolean;
+}
+
+/** Nothing more is to be seen. */
+const settled = (next: Next | null): boolean => next !== null && (next.resumed !== null || next.over);
 
 /** Remembers what was there: the pod that left takes its annotations along. */
 interface Tracker {
   readonly askedAtMs: number;
   sealed: (Sealed & { readonly seenAtMs: number }) | null;
-  next: MoveView['next'];
+  next: Next | null;
 }
 
 const track = (tracker: Tracker, { sealed, next }: MoveView): void => {
@@ -96,6 +107,7 @@ function fault(
   if (checkpointMs >= NOTICE_MS) return 'the checkpoint is slower than the notice';
   if (next === null) return `no replacement within ${span(timeoutMs)}`;
   if (next.zone === fromZone) return 'its replacement is in the same zone';
+  if (next.resumed === null && next.over) return 'it ended before it was seen how it resumed; drill a job that has more to do';
   if (next.resumed === null) return `its replacement has not resumed within ${span(timeoutMs)}`;
   return next.resumed.step === sealed.step ? null : `it was sealed at step ${sealed.step} and resumed at step ${next.resumed.step}`;
 }
@@ -132,20 +144,20 @@ async function moveHere({ queue, clock }: Session, jobId: string, timeoutMs: num
     stopping ||= view.stopping;
     const waitedMs = performance.now() - tracker.askedAtMs;
     if (!stopping && waitedMs > DECIDES_WITHIN_MS) throw notNow(jobId);
-    if ((tracker.next?.resumed ?? null) !== null || waitedMs > timeoutMs) break;
+    if (settled(tracker.next) || waitedMs > timeoutMs) break;
     await clock.sleep(LOOK_MS);
   }
   return moveReport({ target: 'local', jobId, fromZone: from.zone }, tracker, timeoutMs, clock.speed);
 }
 
-function viewOfState({ attempts }: JobState, attempt: number): MoveView {
+function viewOfState({ attempts, phase }: JobState, attempt: number): MoveView {
   const from = attempts.find((each) => each.attempt === attempt);
   const next = attempts.findLast((each) => each.attempt > attempt);
   const seal = from?.lastCheckpoint ?? null;
   return {
     stopping: from?.stopRequested?.reason === 'drill' || next !== undefined,
     sealed: seal?.final === true ? seal : null,
-    next: next === undefined ? null : { zone: next.zone, resumed: next.resumed },
+    next: next === undefined ? null : { zone: next.zone, resumed: next.resumed, over: hasEnded(phase) },
   };
 }
 
@@ -166,7 +178,7 @@ async function movePod(session: ClusterSession, wanted: string, timeoutMs: numbe
   await askPod(session, wanted, 'move');
   const decided = await cluster.until(selector, (pods) => (look(pods).stopping ? true : null), DECIDES_WITHIN_MS);
   if (decided === null) throw notNow(jobId);
-  await cluster.until(selector, (pods) => ((look(pods).next?.resumed ?? null) === null ? null : true), timeoutMs);
+  await cluster.until(selector, (pods) => (settled(look(pods).next) ? true : null), timeoutMs);
   return moveReport({ target: 'cluster', jobId, fromZone: zoneOf(from) }, tracker, timeoutMs);
 }
 
@@ -183,7 +195,14 @@ export function viewOfPods(pods: readonly Pod[], from: Pod): MoveView {
   return {
     stopping: old === undefined || old.metadata.annotations?.[POD.stopRequest] === 'move' || next !== undefined,
     sealed: seal?.['final'] === true && step !== null && sealedAtMs !== null ? { step, bytes: number(seal['bytes']) ?? 0, sealedAtMs } : null,
-    next: next === undefined ? null : { zone: zoneOf(next), resumed: resumedStep === null || atMs === null ? null : { step: resumedStep, atMs } },
+    next:
+      next === undefined
+        ? null
+        : {
+            zone: zoneOf(next),
+            resumed: resumedStep === null || atMs === null ? null : { step: resumedStep, atMs },
+            over: next.status?.phase === 'Succeeded',
+          },
   };
 }
 

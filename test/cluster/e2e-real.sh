@@ -169,7 +169,7 @@ check "and Kubernetes calls it complete" until_true 30 k wait job/nightly --for=
 
 # No cloud asks for anything here: its user wants to see a move.
 drilled() { nerve drill "$JOB" --move --target cluster --json >"$WORK/drill.json" 2>"$WORK/drill.err" || { cat "$WORK/drill.json" "$WORK/drill.err"; return 1; }; }
-check "nerve submit takes another job" submitted drill train_stdlib.py 2000
+check "nerve submit takes another job" submitted drill train_stdlib.py 6000
 FIRST=$(of_job metadata.name)
 check "it trains" until_true 90 trains "$FIRST"
 sleep 5

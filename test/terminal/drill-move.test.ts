@@ -4,7 +4,7 @@ import { moveLines, moveReport, viewOfPods } from '../../src/terminal/drill-move
 
 const AT = { target: 'cluster', jobId: 'j-1', fromZone: 'euw3-az1' } as const;
 const sealed = (tookMs: number) => ({ step: 40, bytes: 3e9, sealedAtMs: 1_000_000, seenAtMs: tookMs });
-const next = (zone: string, step: number) => ({ zone, resumed: { step, atMs: 1_009_000 } });
+const next = (zone: string, step: number) => ({ zone, resumed: { step, atMs: 1_009_000 }, over: false });
 const report = (tookMs: number, to: ReturnType<typeof next> | null) => moveReport(AT, { askedAtMs: 0, sealed: sealed(tookMs), next: to }, 300_000);
 
 const pod = (uid: string, attempt: number, zone: string, annotations: Readonly<Record<string, string>> = {}): Pod => ({
@@ -44,7 +44,8 @@ describe('a drill with a move', () => {
     ['sealed at step 40 and resumed at step 30', report(20_000, next('euw3-az2', 30))],
     ['in the same zone', report(20_000, next('euw3-az1', 40))],
     ['no replacement within 5 min', report(20_000, null)],
-    ['has not resumed', moveReport(AT, { askedAtMs: 0, sealed: sealed(1), next: { zone: 'euw3-az2', resumed: null } }, 300_000)],
+    ['has not resumed', moveReport(AT, { askedAtMs: 0, sealed: sealed(1), next: { zone: 'euw3-az2', resumed: null, over: false } }, 300_000)],
+    ['it ended before', moveReport(AT, { askedAtMs: 0, sealed: sealed(1), next: { zone: 'euw3-az2', resumed: null, over: true } }, 300_000)],
     ['no final checkpoint', moveReport(AT, { askedAtMs: 0, sealed: null, next: null }, 300_000)],
   ])('fails: %s', (words, failed) => {
     expect(failed).toMatchObject({ passed: false, error: expect.stringContaining(words) });
@@ -83,8 +84,10 @@ describe('what the pods show of it', () => {
     expect(viewOfPods(pods, from)).toEqual({
       stopping: true,
       sealed: { step: 40, bytes: 100, sealedAtMs: Date.parse('2026-11-25T10:00:05Z') },
-      next: { zone: 'euw3-az2', resumed: { step: 40, atMs: Date.parse('2026-11-25T10:00:14Z') } },
+      next: { zone: 'euw3-az2', resumed: { step: 40, atMs: Date.parse('2026-11-25T10:00:14Z') }, over: false },
     });
     expect(viewOfPods(pods, pods[1] ?? from).next).toBe(null);
+    const ended = { ...pod('two', 2, 'euw3-az2'), status: { phase: 'Succeeded' } };
+    expect(viewOfPods([from, ended], from).next).toEqual({ zone: 'euw3-az2', resumed: null, over: true });
   });
 });
