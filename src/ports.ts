@@ -108,12 +108,14 @@ export interface Arrival {
 
 /** The cluster's side of intake: a live job is its pods, and Redis may have been wiped. */
 export interface Arrivals {
-  /** Every job (or each of `only`) that has a pod, and whose pods are not history. */
+  /** Every job (or each of `only`) that has a pod, and whose pods are not history. @throws NerveError `unreachable` where they are not known, or have not been heard of for long. */
   jobs(only?: ReadonlySet<JobId>): Promise<readonly Arrival[]>;
   /** The whole newest pod, read fresh; null when it is gone. */
   whole(jobId: JobId): Promise<Pod | null>;
   /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
   annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
+  /** Takes Nerve's gate off the newest pod of a job that has ended: it starts as it is, and is no attempt of anything. A pod that is gone is success. */
+  open(jobId: JobId): Promise<void>;
   /** Answers the jobs whose pods have changed since the last call, a moment after the first of them, or none after `withinRealMs`. */
   next(withinRealMs: number, signal: AbortSignal): Promise<ReadonlySet<JobId>>;
 }
@@ -160,8 +162,9 @@ export interface GatedPod {
   readonly name: string;
   /** Where among its gates Nerve's stands. */
   readonly gateIndex: number;
+  /** The job that the worker takes it for; null: none, so the worker will never look at it. */
+  readonly jobId: JobId | null;
   readonly createdAtMs: number;
-  readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
 }
 

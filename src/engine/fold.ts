@@ -46,6 +46,7 @@ function opened(first: Of<'submitted'>, version: number): Draft {
     pausedByUser: false,
     releaseRequested: false,
     cancelRequested: false,
+    podsGone: false,
     moveRequestedAtMs: null,
     failures: 0,
     plan: null,
@@ -84,6 +85,7 @@ function apply(draft: Draft, event: JobEvent): void {
       return;
     case 'cancel-requested':
       draft.cancelRequested = true;
+      draft.podsGone = event.gone === true;
       return;
     case 'move-requested':
       draft.moveRequestedAtMs = event.atMs;

@@ -163,7 +163,7 @@ function finish(state: JobState, atMs: number): Of<'finished'> | null {
     const endedAtMs = state.attempts.find((a) => a.ended?.cause === 'succeeded')?.ended?.atMs ?? atMs;
     return ending(state, atMs, 'succeeded', 'completed', endedAtMs);
   }
-  if (state.cancelRequested) return ending(state, atMs, 'cancelled', 'user-cancelled');
+  if (state.cancelRequested) return ending(state, atMs, 'cancelled', state.podsGone ? 'deleted-by-someone-else' : 'user-cancelled');
   if (causes.includes('cancelled')) return ending(state, atMs, 'cancelled', 'deleted-by-someone-else');
   if (state.failures > state.spec.retries) return ending(state, atMs, 'failed', 'retries-used-up');
   return null;

@@ -91,7 +91,8 @@ export type JobEvent =
   | { readonly type: 'paused'; readonly atMs: number }
   | { readonly type: 'unpaused'; readonly atMs: number }
   | { readonly type: 'release-requested'; readonly atMs: number }
-  | { readonly type: 'cancel-requested'; readonly atMs: number }
+  /** `gone`: nobody asked Nerve; its pods were deleted. */
+  | { readonly type: 'cancel-requested'; readonly atMs: number; readonly gone?: true }
   /** `nerve drill --move`: on to another zone, as if the cloud had asked for this machine. */
   | { readonly type: 'move-requested'; readonly atMs: number }
   | {

@@ -44,6 +44,8 @@ export interface JobState {
   readonly pausedByUser: boolean;
   readonly releaseRequested: boolean;
   readonly cancelRequested: boolean;
+  /** It is cancelled because its pods were deleted, not because somebody asked Nerve to. */
+  readonly podsGone: boolean;
   /** When its user asked for another zone; null once it was started since. */
   readonly moveRequestedAtMs: number | null;
   /** The job's own failures so far. */

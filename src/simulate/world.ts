@@ -198,6 +198,7 @@ export class World {
       pausedByUser: false,
       releaseRequested: false,
       cancelRequested: false,
+      podsGone: false,
       moveRequestedAtMs: null,
       costUsd: 0,
       failures: 0,

@@ -28,7 +28,7 @@ export async function openGates({ gates, clock, log, untilRealMs, only = () => t
   let opened = 0;
   for (;;) {
     const pods = await listed(gates, log);
-    const wanted = pods?.filter(only).toSorted((a, b) => latestStartMs(a.annotations) - latestStartMs(b.annotations)) ?? null;
+    const wanted = pods?.filter(only).toSorted(byLatestStart()) ?? null;
     if (wanted?.length === 0) return { opened, left: 0 };
     const done = wanted === null ? 0 : await openAll(wanted, { gates, clock, log, untilRealMs });
     opened += done;
@@ -37,6 +37,17 @@ export async function openGates({ gates, clock, log, untilRealMs, only = () => t
     // Looked at again: what is left was refused or changed a moment ago, and more may have come.
     await clock.sleep(BREATH_MS);
   }
+}
+
+/** Of each pod it is read once: a list is compared many times. */
+function byLatestStart(): (a: GatedPod, b: GatedPod) => number {
+  const known = new Map<GatedPod, number>();
+  const of = (pod: GatedPod): number => {
+    const atMs = known.get(pod) ?? latestStartMs(pod.annotations);
+    known.set(pod, atMs);
+    return atMs;
+  };
+  return (a, b) => of(a) - of(b);
 }
 
 async function openAll(pods: readonly GatedPod[], { gates, clock, log, untilRealMs }: Opening): Promise<number> {

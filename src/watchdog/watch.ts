@@ -1,7 +1,8 @@
 // `nerve watchdog`: one run of the CronJob. It looks at the worker's beat until that has moved (Nerve is alive) or has been quiet for 90 s
 // (it is dead: every gate is opened). A cluster that does not answer says neither, and the next minute's run looks again.
 
-import { POD, TIER_LABEL } from '../engine/pod/names.ts';
+import { latestStartMs } from '../engine/pod/asked.ts';
+import { POD } from '../engine/pod/names.ts';
 import { afterReading, NO_PULSE } from '../engine/pod/beat.ts';
 import type { Clock, GatedPod, Gates, Log, WorkerBeats } from '../ports.ts';
 import { type Opened, openGates } from './open-gates.ts';
@@ -12,6 +13,8 @@ const LOOK_LIMIT_MS = 150_000;
 const OPEN_LIMIT_MS = 70_000;
 /** A pod that has just been created may not show all its marks to a list. */
 const ORPHAN_AFTER_MS = 60_000;
+/** A worker that is well has planned a pod within seconds, and written so on it; after a restart with thousands of them within minutes. */
+const UNTAKEN_AFTER_MS = 600_000;
 
 export interface WatchdogPorts {
   readonly beats: WorkerBeats;
@@ -47,6 +50,11 @@ export async function watch({ beats, gates, clock, log }: WatchdogPorts, signal:
   return { found: 'no-answer', opened: 0, left: 0 };
 }
 
-/** Nobody would ever open it: the gate stood in the user's own template, or the labels were taken off. */
-const isOrphan = ({ labels, annotations, createdAtMs }: GatedPod, nowMs: number): boolean =>
-  nowMs - createdAtMs > ORPHAN_AFTER_MS && (labels[TIER_LABEL] === undefined || annotations[POD.webhook] === undefined);
+/** Nobody would ever open it: the gate stood in the user's own template, labels were taken off or changed, or the worker cannot take it in. */
+function isOrphan({ jobId, annotations, createdAtMs }: GatedPod, nowMs: number): boolean {
+  const ageMs = nowMs - createdAtMs;
+  if (jobId === null || annotations[POD.webhook] === undefined) return ageMs > ORPHAN_AFTER_MS;
+  if (annotations[POD.state] !== undefined) return false;
+  const latestMs = latestStartMs(annotations);
+  return ageMs > UNTAKEN_AFTER_MS || (latestMs > 0 && latestMs < nowMs && ageMs > ORPHAN_AFTER_MS);
+}

@@ -7,7 +7,7 @@
 import { askedOf } from '../engine/pod/asked.ts';
 import { graceSeconds, PROTECTION } from '../engine/pod/marks.ts';
 import { ENV, HOLD_GATE, HOOK_PORT, JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
-import { annotation, rfc3339 } from '../engine/pod/read.ts';
+import { annotation, rfc3339, withoutLastSlashes } from '../engine/pod/read.ts';
 import type { Container, EnvVar, Pod } from '../engine/pod/types.ts';
 import type { Predecessor } from '../ports.ts';
 import type { AdmissionContext, Toleration } from './context.ts';
@@ -113,7 +113,7 @@ function attemptFor(pod: Pod, { uid, namespace }: { readonly uid: string; readon
     token: context.newToken(),
     number: jobOwner(pod) === null ? 1 : Math.max(Math.floor(context.nowMs / 1000), (predecessor?.attempt ?? 0) + 1),
     // Pods of one Job share a template, but no two jobs may share a log of seals.
-    checkpointUri: uri === null || index === null ? uri : `${uri.replace(/\/+$/, '')}/${index}`,
+    checkpointUri: uri === null || index === null ? uri : `${withoutLastSlashes(uri)}/${index}`,
     previous: predecessor === null ? null : handover(predecessor, context.nowMs),
   };
 }

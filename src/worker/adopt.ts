@@ -13,7 +13,7 @@ import { annotation } from '../engine/pod/read.ts';
 import { lostAttempts } from '../engine/pod/rebuild.ts';
 import { requestEvent } from '../engine/pod/request.ts';
 import { jobNameOf, specFromPod } from '../engine/pod/spec.ts';
-import { heldLatestStart, statusAnnotations } from '../engine/pod/status.ts';
+import { goesOn, heldLatestStart, statusAnnotations } from '../engine/pod/status.ts';
 import type { JobEvent } from '../engine/record.ts';
 import { latestStartMs } from '../engine/slack.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
@@ -47,6 +47,15 @@ const POD_GONE_MS = 10_000;
 const MAX_CONFLICTS = 20;
 const TAKEN_ABREAST = 8;
 
+interface Afterwards {
+  /** Its user cancelled it, and its Job has made another pod nevertheless. Else somebody goes on without Nerve, which must not hold what it does not plan. */
+  readonly stays: boolean;
+  readonly status: Readonly<Record<string, string | null>>;
+}
+
+const afterwardsOf = (state: JobState): Afterwards | null =>
+  state.finished === null ? null : { stays: !goesOn(state), status: statusAnnotations(state) };
+
 export interface Adoption {
   run(signal: AbortSignal): Promise<void>;
   /** After each look at a job: what its pod says is brought up to date. */
@@ -57,8 +66,8 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
   const { records, alarms, arrivals, vault, clock, log, leadership } = ports;
   /** Records that are not finished, as a whole pass found them, and those taken since. */
   let live = new Set<JobId>();
-  /** Jobs that stand on pods still, and whose record has finished. */
-  const ended = new Set<JobId>();
+  /** Jobs that stand on pods still, and whose record has finished: what becomes of a pod of theirs that is gated. */
+  const ended = new Map<JobId, Afterwards>();
   const answered = new Map<JobId, string>();
   const missingSince = new Map<JobId, number>();
   const { beatRealMs, redisGraceMs } = options;
@@ -152,14 +161,14 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
         const { program } = state.spec;
         if (program.kind !== 'pod' || openAttempts(state).length > 0 || state.cancelRequested) return null;
         const comesBack = program.owner === 'job' ? goneMs < JOB_GONE_MS : state.attempts.length > 0;
-        return comesBack ? null : { type: 'cancel-requested', atMs: Math.max(clock.nowMs(), state.lastEventAtMs) };
+        return comesBack ? null : { type: 'cancel-requested', atMs: Math.max(clock.nowMs(), state.lastEventAtMs), gone: true };
       });
     }
   };
 
   const forgetOld = (present: ReadonlySet<JobId>): void => {
     for (const jobId of answered.keys()) if (!present.has(jobId)) answered.delete(jobId);
-    for (const jobId of ended) if (!present.has(jobId)) ended.delete(jobId);
+    for (const jobId of ended.keys()) if (!present.has(jobId)) ended.delete(jobId);
   };
 
   const take = async (arrival: Arrival): Promise<void> => {
@@ -168,9 +177,21 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     if (!live.has(jobId) && !ended.has(jobId)) {
       const record = await records.read(jobId);
       if (record === null) await adopt(arrival);
-      else (fold(record).finished === null ? live : ended).add(jobId);
+      else {
+        const afterwards = afterwardsOf(fold(record));
+        if (afterwards === null) live.add(jobId);
+        else ended.set(jobId, afterwards);
+      }
     }
-    await answer(arrival);
+    const over = ended.get(jobId);
+    if (over === undefined) return answer(arrival);
+    if (!arrival.gated) return;
+    if (over.stays) return arrivals.annotate(jobId, over.status);
+    log.info(
+      { jobId, namespace: arrival.pod.metadata.namespace, pod: arrival.pod.metadata.name },
+      'its job has ended for Nerve and goes on for its owner: let start',
+    );
+    await arrivals.open(jobId);
   };
 
   /** Null: everything. */

@@ -35,7 +35,7 @@ const RIGHTS = [
   'ServiceAccount nerve/nerve-agent-watchdog in every namespace: pods list,patch',
   'ServiceAccount nerve/nerve-agent-webhook in every namespace: pods get,list,watch',
   'ServiceAccount nerve/nerve-agent-worker in default: pods create',
-  'ServiceAccount nerve/nerve-agent-worker in every namespace: nodes get,list,watch,patch',
+  'ServiceAccount nerve/nerve-agent-worker in every namespace: nodes get,list,watch',
   'ServiceAccount nerve/nerve-agent-worker in every namespace: pods get,list,watch,patch,delete',
   'ServiceAccount nerve/nerve-agent-worker in every namespace: pods/eviction create',
 ];

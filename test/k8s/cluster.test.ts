@@ -224,6 +224,19 @@ describe('ending', () => {
     expect(written()).toEqual([]);
   });
 
+  it('lets the next pod of a Job start that goes on after its job has ended, unless its user cancelled it', async () => {
+    const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'nightly', uid: 'o1', controller: true };
+    const next = pod({ metadata: { ownerReferences: [owner], annotations: {} }, spec: { schedulingGates: [{ name: 'nerve.io/hold' }] } });
+    const endedBy = (reason: 'deleted-by-someone-else' | 'user-cancelled') =>
+      fold(record([{ ...done, result: 'cancelled', reason, counterfactual: null, finalCheckpoint: null }]));
+    const goesOn = world([next]);
+    await goesOn.cluster.forget('j-abc', endedBy('deleted-by-someone-else'));
+    expect(goesOn.calls.at(-1)).toMatchObject({ type: 'application/json-patch+json', body: [{ op: 'test' }, { op: 'remove' }, { op: 'add' }] });
+    const cancelled = world([next]);
+    await cancelled.cluster.forget('j-abc', endedBy('user-cancelled'));
+    expect(cancelled.calls.at(-1)).toMatchObject({ type: 'application/merge-patch+json' });
+  });
+
   it('keeps a finished pod of a user’s, marks it as history, and deletes a held one of a cancelled job', async () => {
     const finished = world([pod({ status: { phase: 'Succeeded' } })]);
     await finished.cluster.forget('j-abc');

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Api } from '../../src/adapters/k8s/api.ts';
+import { eachPage } from '../../src/adapters/k8s/pages.ts';
 import { createReader } from '../../src/adapters/k8s/reader.ts';
 import { NerveError } from '../../src/engine/errors.ts';
 import type { ObjectMeta } from '../../src/engine/pod/types.ts';
@@ -36,6 +37,7 @@ class Server implements Api {
   down = false;
   streams: Stream[] = [];
   lists = 0;
+  mostItems = Number.POSITIVE_INFINITY;
   readonly asked: string[] = [];
 
   async call<T>({ path }: { readonly path: string }): Promise<T> {
@@ -45,6 +47,8 @@ class Server implements Api {
     const from = Number(query.get('continue') ?? 0);
     const to = from + Number(query.get('limit'));
     if (from === 0) this.lists += 1;
+    const sent = this.things.slice(from, to).length;
+    if (sent > this.mostItems) throw new NerveError('retryable', 'more than 4 bytes', { fields: { tooLong: true } });
     const metadata = { resourceVersion: String(this.version), ...(to < this.things.length ? { continue: String(to) } : {}) };
     return { metadata, items: this.things.slice(from, to) } as T;
   }
@@ -95,7 +99,18 @@ describe('the reader', () => {
     const { reader } = follow(server);
     await reader.synced;
     expect(reader.objects.size).toBe(620);
-    expect(server.asked.filter((path) => path.includes('limit=250'))).toHaveLength(3);
+    expect(server.asked.flatMap((path) => /limit=(\d+)/.exec(path)?.[1] ?? [])).toEqual(['50', '100', '200', '250', '250']);
+  });
+
+  it('asks for fewer at once where a page is too long, so that large objects do not fill its memory', async () => {
+    const server = new Server();
+    server.things = Array.from({ length: 60 }, (_, i) => thing(`t${i}`, i + 1));
+    server.mostItems = 7;
+    const { reader } = follow(server);
+    await reader.synced;
+    expect(reader.objects.size).toBe(60);
+    server.mostItems = 0;
+    await expect(eachPage(server, '/things', {}, () => undefined)).rejects.toThrow('more than');
   });
 
   it('tells what a watch brings, and goes on from where it was when the server ends the stream', async () => {

@@ -81,10 +81,27 @@ describe('the watchdog', () => {
 
   it('opens a gate that nobody else would, also while Nerve lives, but not that of a pod that was just made', async () => {
     const orphan = gated('orphan', {}, -120_000);
-    const unlabelled = { ...gated('unlabelled', { 'nerve.io/webhook': '0.1.0' }, -120_000), labels: {} };
+    const unlabelled = { ...gated('unlabelled', { 'nerve.io/webhook': '0.1.0' }, -120_000), jobId: null };
     const cluster = memoryCluster([orphan, unlabelled, gated('young', {}, 0), gated('held', undefined, -120_000)], { workers: beating });
     expect(await run(cluster)).toMatchObject({ found: 'alive', opened: 2 });
     expect([...cluster.held.keys()]).toEqual(['young', 'held']);
+  });
+
+  it('opens a gate of which a living worker has never said anything, after ten minutes or when its latest start has passed', async () => {
+    const past = { 'nerve.io/webhook': '0.1.0', 'nerve.io/deadline': '1970-01-01T00:00:01Z' };
+    const state = { 'nerve.io/state': 'held' };
+    const cluster = memoryCluster(
+      [
+        gated('untaken', undefined, -601_000),
+        gated('due', past, -120_000),
+        gated('fresh and due', past, 0),
+        gated('waiting', undefined, -500_000),
+        gated('planned', { ...past, ...state }, -9_000_000),
+      ],
+      { workers: beating },
+    );
+    expect(await run(cluster)).toMatchObject({ found: 'alive', opened: 2 });
+    expect([...cluster.held.keys()]).toEqual(['fresh and due', 'waiting', 'planned']);
   });
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createAdoption } from '../../src/worker/adopt.ts';
 import { POD } from '../../src/engine/pod/names.ts';
+import { report } from '../../src/engine/report.ts';
+import type { JobEvent } from '../../src/engine/record.ts';
 import type { Arrival, Records } from '../../src/ports.ts';
 import { pod } from '../engine/pod/pods.ts';
 import { HOUR, market, NOW, SETTINGS, spec } from '../support/build.ts';
@@ -22,7 +24,10 @@ interface Between {
 }
 
 /** A pass over these pods by a worker that has a record of the job; then, if something happens, another one over what the watch told of. */
-async function pass(first: readonly Arrival[], { leads = true, happens }: { leads?: boolean; happens?: (between: Between) => void } = {}) {
+async function pass(
+  first: readonly Arrival[],
+  { leads = true, happens, before = [] }: { leads?: boolean; happens?: (between: Between) => void; before?: readonly JobEvent[] } = {},
+) {
   const clock = { ...wallClock, nowMs: () => NOW };
   let arrivals = first;
   let kept = memoryRecords();
@@ -33,9 +38,12 @@ async function pass(first: readonly Arrival[], { leads = true, happens }: { lead
     close: (...ask) => kept.close(...ask),
   };
   const waitedMs: number[] = [];
-  await records.append(job.id, 0, [{ type: 'submitted', atMs: NOW, spec: job, latestStartMs: NOW + HOUR, simulated: [] }]);
+  await records.append(job.id, 0, [{ type: 'submitted', atMs: NOW, spec: job, latestStartMs: NOW + HOUR, simulated: [] }, ...before]);
+  const made = await records.read(job.id);
+  if (before.length > 0 && made !== null) await records.close(job.id, report(made));
   const refusals: string[] = [];
   const noted: string[] = [];
+  const opened: string[] = [];
   const stop = new AbortController();
   const adoption = createAdoption(
     {
@@ -58,6 +66,7 @@ async function pass(first: readonly Arrival[], { leads = true, happens }: { lead
       arrivals: {
         jobs: async () => arrivals,
         whole: async () => null,
+        open: async (jobId) => void opened.push(jobId),
         annotate: async (_, annotations) => void noted.push(...Object.keys(annotations)),
         // Asked for when a pass is over.
         next: async (withinRealMs) => {
@@ -81,7 +90,7 @@ async function pass(first: readonly Arrival[], { leads = true, happens }: { lead
     },
   );
   await adoption.run(stop.signal);
-  return { refusals, noted, waitedMs, types: (await records.read(job.id))?.events.map(({ type }) => type) };
+  return { refusals, noted, opened, waitedMs, types: (await records.read(job.id))?.events.map(({ type }) => type) };
 }
 
 describe('an ask on a pod', () => {
@@ -102,6 +111,34 @@ describe('an ask on a pod', () => {
       },
     });
     expect(noted).toEqual([]);
+  });
+});
+
+describe('a gated pod whose job has ended', () => {
+  const ended = (reason: 'user-cancelled' | 'retries-used-up' | 'deleted-by-someone-else'): JobEvent => ({
+    type: 'finished',
+    atMs: NOW,
+    result: 'cancelled',
+    late: false,
+    reason,
+    usefulWorkMs: 0,
+    counterfactual: null,
+    finalCheckpoint: null,
+  });
+  const next: Arrival = { ...asking('team'), pod: pod({ metadata: { namespace: 'team', labels: { 'nerve.io/job-id': job.id } } }) };
+
+  it.each(['retries-used-up', 'deleted-by-someone-else'] as const)('because of "%s" is let start: its Job goes on', async (reason) => {
+    expect(await pass([next], { before: [ended(reason)] })).toMatchObject({ opened: [job.id], noted: [] });
+  });
+
+  it('because its user cancelled it stays, and says so', async () => {
+    const { opened, noted } = await pass([next], { before: [ended('user-cancelled')] });
+    expect(opened).toEqual([]);
+    expect(noted).toContain(POD.state);
+  });
+
+  it('is not touched when it is not gated any more', async () => {
+    expect(await pass([{ ...next, gated: false }], { before: [ended('retries-used-up')] })).toMatchObject({ opened: [], noted: [] });
   });
 });
 

@@ -24,6 +24,8 @@ export interface Ask {
   readonly path: string;
   readonly body?: unknown;
   readonly type?: 'application/json' | 'application/merge-patch+json' | 'application/json-patch+json' | 'application/strategic-merge-patch+json';
+  /** An answer that is longer is not read to its end: see `isTooLong`. */
+  readonly atMostBytes?: number;
 }
 
 export interface Api {
@@ -66,7 +68,7 @@ export function serviceAccountApi(account: ServiceAccount, maxCalls = MAX_CALLS)
   return {
     call: async <T>(ask: Ask): Promise<T> => {
       const response = await open(ask, { agent, timeoutMs: TIMEOUT_MS });
-      const text = await whole(response).catch((cause: unknown) => Promise.reject(away(cause, account)));
+      const text = await whole(response, ask.atMostBytes).catch((cause: unknown) => Promise.reject(away(cause, account)));
       if ((response.statusCode ?? 500) >= 300) throw refusal(response.statusCode ?? 500, text, ask);
       return JSON.parse(text) as T;
     },
@@ -83,10 +85,15 @@ export function serviceAccountApi(account: ServiceAccount, maxCalls = MAX_CALLS)
 }
 
 /** By events: an iterator costs as much as the rest of a small call. */
-function whole(response: IncomingMessage): Promise<string> {
+function whole(response: IncomingMessage, atMostBytes = Number.POSITIVE_INFINITY): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    let bytes = 0;
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= atMostBytes) chunks.push(chunk);
+      else response.destroy(new NerveError('retryable', `The API server answers more than ${atMostBytes} bytes.`, { fields: { tooLong: true } }));
+    });
     response.on('error', reject);
     response.on('end', () => resolve(Buffer.concat(chunks).toString()));
   });
@@ -127,6 +134,8 @@ function refusal(status: number, body: string, { method = 'GET', path }: Ask): N
   const message = /"message":\s*"((?:[^"\\]|\\.){1,400})/.exec(body)?.[1] ?? body.slice(0, 300);
   return new NerveError(kind, `The API server answered ${method} ${path.split('?')[0] ?? ''} with ${status}: ${message}`, { fields: { status } });
 }
+
+export const isTooLong = (error: unknown): boolean => error instanceof NerveError && error.fields['tooLong'] === true;
 
 export const statusOf = (error: unknown): number | null =>
   error instanceof NerveError && typeof error.fields['status'] === 'number' ? error.fields['status'] : null;

@@ -4,7 +4,8 @@ import { NerveError } from '../../engine/errors.ts';
 import type { JobId } from '../../engine/job.ts';
 import { POD } from '../../engine/pod/names.ts';
 import { isGated } from '../../engine/pod/observe.ts';
-import { annotation } from '../../engine/pod/read.ts';
+import { gatedPod, openGate } from './gates.ts';
+import { annotation, rfc3339 } from '../../engine/pod/read.ts';
 import type { Pod } from '../../engine/pod/types.ts';
 import type { Arrival, Arrivals, Clock } from '../../ports.ts';
 import type { Api } from './api.ts';
@@ -12,6 +13,8 @@ import type { Follow } from './follow.ts';
 
 /** A busy cluster changes all the time; what comes within this is one answer. */
 const GATHER_REAL_MS = 200;
+/** Longer than a watch may be silent before it is made again (reader.ts), and than a list of a busy API server takes. */
+const DEAF_AFTER_MS = 180_000;
 
 export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arrivals {
   const { ledger } = follow;
@@ -20,6 +23,14 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
   const notFound = (error: unknown): null => {
     if (error instanceof NerveError && error.kind === 'not-found') return null;
     throw error;
+  };
+  let heardAtMs = clock.realNowMs();
+  /** The pods may be others by now: a worker that does not hear of new ones must not say that all is well. */
+  const mustHear = (): void => {
+    const nowMs = clock.realNowMs();
+    heardAtMs = Math.min(nowMs, Math.max(heardAtMs, follow.heardAtMs()));
+    if (nowMs - heardAtMs > DEAF_AFTER_MS)
+      throw new NerveError('unreachable', `Nothing was heard of the cluster's pods for ${Math.round((nowMs - heardAtMs) / 1000)} s.`);
   };
   let news = new Set<JobId>();
   let heard: (() => void) | null = null;
@@ -35,6 +46,7 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
   return {
     jobs: async (only) => {
       await follow.synced();
+      mustHear();
       return [...(only ?? ledger.jobs())].flatMap((jobId): Arrival[] => {
         const pods = ledger.podsOf(jobId);
         const pod = pods.at(-1);
@@ -54,6 +66,11 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
       if (changed.length === 0) return;
       const body = { metadata: { annotations: Object.fromEntries(changed) } };
       await api.call({ method: 'PATCH', path: path(pod), type: 'application/merge-patch+json', body }).catch(notFound);
+    },
+    open: async (jobId) => {
+      const gate = gatedPod(newest(jobId));
+      // One that others opened or changed meanwhile is looked at again when the watch has told of it.
+      if (gate !== null) await openGate(api, gate, { name: POD.finished, value: rfc3339(clock.nowMs()) });
     },
     next: async (withinRealMs, signal) => {
       listen(signal);

@@ -15,12 +15,13 @@ import { type Dialect, type DialectName, dialectOf } from '../../engine/pod/node
 import { attemptName, isGated, observePod } from '../../engine/pod/observe.ts';
 import { pinPatch } from '../../engine/pod/pin.ts';
 import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
-import { statusAnnotations } from '../../engine/pod/status.ts';
+import { goesOn, statusAnnotations } from '../../engine/pod/status.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt } from '../../engine/snapshot.ts';
 import type { Clock, Cluster, LaunchAsk, Log, Metrics, SpecVault } from '../../ports.ts';
 import type { Api } from './api.ts';
 import type { Follow } from './follow.ts';
+import { gatedPod, openGate } from './gates.ts';
 import { hasEnded } from './ledger.ts';
 
 const MISSING_WAIT_MS = 5000;
@@ -166,8 +167,11 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       const newest = pods.at(-1);
       for (const pod of pods) {
         const outcome = pod === newest && ended !== undefined ? statusAnnotations(ended) : {};
-        // A held pod of a cancelled job; one of a Job would be made again at once, and stays.
-        if (isGated(pod) && !ownedByJob(pod)) await end(pod);
+        // A held pod of a cancelled job; one of a Job would be made again at once, and stays. But a Job that goes on after its job has ended
+        // for Nerve (its pod was deleted, its retries are used up) has made its next pod, which nobody else would ever let start.
+        const gate = ownedByJob(pod) && ended !== undefined && goesOn(ended) ? gatedPod(pod) : null;
+        if (gate !== null) await openGate(api, gate, { name: POD.finished, value: rfc3339(clock.nowMs()) });
+        else if (isGated(pod) && !ownedByJob(pod)) await end(pod);
         else if (pod !== newest && pod.metadata.name?.startsWith(`nerve-${jobId}-a`) === true) await end(pod);
         else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') {
           // Whoever waits for it reads how it ended while it goes.

@@ -3,8 +3,8 @@
 
 import type { JobId } from '../../engine/job.ts';
 import { observeNode } from '../../engine/pod/node.ts';
-import { attemptNumber, isGated, jobIdOf, observePod } from '../../engine/pod/observe.ts';
-import { ENV, POD } from '../../engine/pod/names.ts';
+import { attemptNumber, claimedJobId, isGated, jobIdOf, observePod } from '../../engine/pod/observe.ts';
+import { POD } from '../../engine/pod/names.ts';
 import { annotation, instant } from '../../engine/pod/read.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt, ObservedNode } from '../../engine/snapshot.ts';
@@ -187,13 +187,6 @@ export class Ledger {
       this.#nodeAsked.add(uid);
     }
   }
-}
-
-/** The label may be written by whoever may patch the pod; the environment stands since the pod was made. Both must say so. */
-function claimedJobId(pod: Pod): JobId | null {
-  const jobId = jobIdOf(pod);
-  const told = pod.spec.containers.some(({ env }) => env?.some(({ name, value }) => name === ENV.jobId && value === jobId));
-  return told ? jobId : null;
 }
 
 export const hasEnded = (pod: Pod | null | undefined): boolean => pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed';

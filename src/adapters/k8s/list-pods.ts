@@ -3,16 +3,11 @@
 
 import type { Pod } from '../../engine/pod/types.ts';
 import { type Api, statusOf } from './api.ts';
+import { eachPage } from './pages.ts';
 
-const PAGE = 250;
 /** A page that came too late: the list begins again. */
 const GONE = 410;
 const MAX_RESTARTS = 3;
-
-interface PodList {
-  readonly metadata: { readonly continue?: string };
-  readonly items: readonly Pod[];
-}
 
 /** Never from the API server's cache. @throws as `Api.call`. */
 export async function listPods<T>(
@@ -23,20 +18,11 @@ export async function listPods<T>(
 ): Promise<readonly T[]> {
   for (let restarts = 0; ; restarts++) {
     try {
-      return await pages(api, path, query, keep);
+      const kept: T[] = [];
+      await eachPage<Pod>(api, path, query, (pods) => kept.push(...pods.flatMap((pod) => keep(pod) ?? [])));
+      return kept;
     } catch (error) {
       if (statusOf(error) !== GONE || restarts === MAX_RESTARTS) throw error;
     }
-  }
-}
-
-async function pages<T>(api: Api, path: string, query: Readonly<Record<string, string>>, keep: (pod: Pod) => T | null): Promise<readonly T[]> {
-  const kept: T[] = [];
-  for (let next = ''; ; ) {
-    const search = new URLSearchParams({ ...query, limit: String(PAGE), ...(next === '' ? {} : { continue: next }) });
-    const { metadata, items } = await api.call<PodList>({ path: `${path}?${search.toString()}` });
-    kept.push(...items.flatMap((pod) => keep(pod) ?? []));
-    next = metadata.continue ?? '';
-    if (next === '') return kept;
   }
 }

@@ -1,16 +1,16 @@
 // The agent's node: pods of the async tier that are bound to it, followed with a field selector, and what may be written about both. The
-// agent never lists the cluster.
+// agent never lists the cluster. Whatever has a hook is asked, whether the worker knows it or not: a pod that came while Nerve was away, or whose
+// job has ended for Nerve, is taken back by the cloud like any other.
 
 import { NerveError } from '../../engine/errors.ts';
-import { ASYNC_TIER, ENV, HOOK_PORT, JOB_ID_LABEL, NODE, POD, TIER_LABEL } from '../../engine/pod/names.ts';
+import { ASYNC_TIER, ENV, HOOK_PORT, NODE, POD, TIER_LABEL } from '../../engine/pod/names.ts';
 import { drainerOf, noticeText, observeNode } from '../../engine/pod/node.ts';
-import { attemptName, jobIdOf, observePod } from '../../engine/pod/observe.ts';
+import { attemptNumber, jobIdOf, observePod } from '../../engine/pod/observe.ts';
 import { annotation, object, rfc3339, text } from '../../engine/pod/read.ts';
 import { attemptAnnotations } from '../../engine/pod/written.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { Clock, HookTarget, HostedAttempt, Log, NodeHost } from '../../ports.ts';
 import type { Api } from './api.ts';
-import { Ledger } from './ledger.ts';
 import { createReader } from './reader.ts';
 import { slimPod } from './slim.ts';
 
@@ -22,8 +22,7 @@ export interface KubernetesNodeHost extends NodeHost {
 }
 
 export function kubernetesNodeHost(api: Api, nodeName: string, clock: Clock, log: Log): KubernetesNodeHost {
-  const ledger = new Ledger();
-  const labels = encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER},${JOB_ID_LABEL}`);
+  const labels = encodeURIComponent(`${TIER_LABEL}=${ASYNC_TIER}`);
   const reader = createReader<Pod>({
     api,
     path: '/api/v1/pods',
@@ -31,22 +30,18 @@ export function kubernetesNodeHost(api: Api, nodeName: string, clock: Clock, log
     slim: slimPod,
     clock,
     log,
-    changed: (pod) => ledger.podChanged(pod),
-    gone: (last) => {
-      ledger.podGone(last, clock.nowMs());
-      ledger.forget(jobIdOf(last) ?? '');
-    },
+    changed: () => undefined,
+    gone: () => undefined,
   });
   const path = `/api/v1/nodes/${nodeName}`;
   const read = (): Promise<Node> => api.call<Node>({ path });
   const patchNode = (body: unknown): Promise<unknown> => api.call({ method: 'PATCH', path, type: 'application/merge-patch+json', body });
-  const podNamed = (name: string): Pod | undefined => everyAttempt(ledger).find((each) => each.name === name)?.pod;
 
   return {
     run: (signal) => reader.run(signal),
     hosted: async () => {
       await reader.synced;
-      return everyAttempt(ledger).map(hosted);
+      return [...reader.objects.values()].map(hosted);
     },
     marks: async () => {
       const { interruption, rebalanceAtMs, cordonedBy } = observeNode(await read());
@@ -69,7 +64,7 @@ export function kubernetesNodeHost(api: Api, nodeName: string, clock: Clock, log
     },
     uncordon: async () => void (await patchNode({ metadata: { annotations: { [NODE.cordonedBy]: null } }, spec: { unschedulable: null } })),
     annotateAttempt: async (name, written) => {
-      const pod = podNamed(name);
+      const pod = [...reader.objects.values()].find((each) => nameOf(each) === name);
       if (pod === undefined) return;
       const body = { metadata: { annotations: attemptAnnotations(written) } };
       const { namespace, name: podName } = pod.metadata;
@@ -82,25 +77,14 @@ export function kubernetesNodeHost(api: Api, nodeName: string, clock: Clock, log
   };
 }
 
-interface Here {
-  readonly name: string;
-  readonly jobId: string;
-  readonly attempt: number;
-  readonly pod: Pod;
-}
+/** Unlike an attempt's name nobody else can bear it. */
+const nameOf = ({ metadata: { namespace, name } }: Pod): string => `${namespace ?? ''}/${name ?? ''}`;
 
-/** Of pods of Jobs only the worker knows the engine's number, and it wrote it on the pod. */
-function everyAttempt(ledger: Ledger): readonly Here[] {
-  return ledger
-    .jobs()
-    .flatMap((jobId) => ledger.numbered(jobId).map(({ pod, attempt }) => ({ pod, jobId, attempt, name: attemptName(jobId, attempt) })));
-}
-
-function hosted({ pod, jobId, attempt, name }: Here): HostedAttempt {
-  const seen = observePod(pod, { jobId, attempt, node: null, goneAtMs: null });
-  const alive = pod.status?.phase === 'Running' && annotation(pod, POD.finished) === null;
-  const hook = alive ? hookOf(pod) : null;
-  return { name, jobId, attempt, hook, stopRequest: seen.stopRequest, ...drillOf(pod), ended: seen.endedAtMs !== null };
+function hosted(pod: Pod): HostedAttempt {
+  const [jobId, attempt] = [jobIdOf(pod) ?? '', attemptNumber(pod) ?? 0];
+  const { stopRequest, endedAtMs } = observePod(pod, { jobId, attempt, node: null, goneAtMs: null });
+  const hook = pod.status?.phase === 'Running' ? hookOf(pod) : null;
+  return { name: nameOf(pod), jobId, attempt, hook, stopRequest, ...drillOf(pod), ended: endedAtMs !== null };
 }
 
 function hookOf(pod: Pod): HookTarget | null {

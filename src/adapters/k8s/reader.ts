@@ -5,8 +5,8 @@
 import type { ObjectMeta } from '../../engine/pod/types.ts';
 import type { Clock, Log } from '../../ports.ts';
 import { type Api, statusOf } from './api.ts';
+import { eachPage } from './pages.ts';
 
-const PAGE = 250;
 const WATCH_SECONDS = 290;
 /** Bookmarks come about once a minute: silence for longer is a dead connection. */
 const IDLE_MS = 100_000;
@@ -43,11 +43,6 @@ export interface Reader<T extends Kept> {
   run(signal: AbortSignal): Promise<void>;
 }
 
-interface Page<T> {
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
-  readonly items: readonly T[];
-}
-
 interface WatchEvent<T> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: T;
@@ -77,21 +72,16 @@ export function createReader<T extends Kept>(options: ReaderOptions<T>): Reader<
 
   const list = async (): Promise<string> => {
     const seen = new Set<string>();
-    let token = '';
-    for (;;) {
-      const page = await api.call<Page<T>>({ path: `${path}?${join(query, `limit=${PAGE}`, token)}` });
-      for (const item of page.items) {
+    const version = await eachPage<T>(api, path, Object.fromEntries(new URLSearchParams(query)), (items) => {
+      for (const item of items) {
         seen.add(item.metadata.uid ?? '');
         put(slim(item));
       }
-      if (page.metadata.continue === undefined || page.metadata.continue === '') {
-        for (const uid of objects.keys()) if (!seen.has(uid)) drop(uid, undefined);
-        // Only now: what later pages show is as old as the outage until they came.
-        answeredAtMs = clock.realNowMs();
-        return page.metadata.resourceVersion;
-      }
-      token = `continue=${encodeURIComponent(page.metadata.continue)}`;
-    }
+    });
+    for (const uid of objects.keys()) if (!seen.has(uid)) drop(uid, undefined);
+    // Only now: what later pages show is as old as the outage until they came.
+    answeredAtMs = clock.realNowMs();
+    return version;
   };
 
   /** Answers the version to go on from. @throws Stale when there is none. */

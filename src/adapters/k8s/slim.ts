@@ -1,9 +1,11 @@
 // The fields of pods and nodes that are kept. A pod of 6 kB becomes one of a few hundred bytes.
 
-import { ENV, JOB_ID_LABEL, LABELS, TIER_LABEL } from '../../engine/pod/names.ts';
+import { ENV, JOB_ID_LABEL, LABELS, NODE, POD, TIER_LABEL } from '../../engine/pod/names.ts';
 import type { Node, ObjectMeta, Pod, PodSpec } from '../../engine/pod/types.ts';
 
-const OURS = 'nerve.io/';
+const OURS: ReadonlySet<string> = new Set([...Object.values(POD), ...Object.values(NODE)]);
+/** Whoever may patch a pod may write 256 kB on it. The longest of ours is an affinity that its user wrote. */
+const LONGEST = 16_384;
 const CONDITIONS: ReadonlySet<string> = new Set(['PodScheduled', 'DisruptionTarget', 'Ready']);
 const HOOK_ENV: ReadonlySet<string> = new Set([ENV.jobId, ENV.hookPort, ENV.hookToken]);
 const NODE_LABELS: readonly string[] = Object.values(LABELS);
@@ -52,13 +54,13 @@ function slimMeta(meta: ObjectMeta, labels: readonly string[]): ObjectMeta {
     deletionTimestamp,
     deletionGracePeriodSeconds,
     labels: pick(meta.labels, (key) => labels.includes(key)),
-    annotations: pick(meta.annotations, (key) => key.startsWith(OURS)),
+    annotations: pick(meta.annotations, (key, value) => OURS.has(key) && value.length <= LONGEST),
     ownerReferences: ownerReferences?.map((owner) => ({ ...owner })),
   });
 }
 
-function pick(from: Readonly<Record<string, string>> | undefined, wanted: (key: string) => boolean): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(from ?? {}).filter(([key]) => wanted(key)));
+function pick(from: Readonly<Record<string, string>> | undefined, wanted: (key: string, value: string) => boolean): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(from ?? {}).filter(([key, value]) => wanted(key, value)));
 }
 
 /** Without the fields that are undefined: they would take memory, and a merge patch would read them as null. */

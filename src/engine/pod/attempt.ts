@@ -41,10 +41,11 @@ const OF_ONE_ATTEMPT: ReadonlySet<string> = new Set([
   POD.request,
 ]);
 
-/** The pod as it is worth keeping: what the server, the scheduler or an attempt added is left out. */
+/** The pod as it is worth keeping: what the server, the scheduler, a debugger or an attempt added is left out. */
 export function keptPod(pod: Pod): Pod {
   const { namespace, labels, annotations, name } = pod.metadata;
-  const { nodeName: _, schedulingGates: __, ...spec } = pod.spec;
+  // No pod can be created with ephemeral containers.
+  const { nodeName: _, schedulingGates: __, ephemeralContainers: ___, ...spec } = pod.spec;
   const kept = Object.entries(annotations ?? {}).filter(
     ([key]) => !OF_ONE_ATTEMPT.has(key) && key !== 'kubectl.kubernetes.io/last-applied-configuration',
   );

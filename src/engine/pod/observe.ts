@@ -4,17 +4,22 @@
 
 import type { StopRequest } from '../record.ts';
 import type { AttemptPhase, ObservedAttempt, ObservedNode } from '../snapshot.ts';
-import { HOLD_GATE, JOB_ID_LABEL, POD } from './names.ts';
-import { annotation, instant, launchedAs, number, object, text } from './read.ts';
+import { ENV, HOLD_GATE, JOB_ID_LABEL, POD } from './names.ts';
+import { annotation, instant, isAttempt, launchedAs, number, object, text } from './read.ts';
 import type { Pod } from './types.ts';
 
 const STOP_REQUESTS = ['move', 'pause', 'cancel'] as const;
-/** Above this `nerve.io/attempt` is a unix second: the webhook's number for pods of Jobs, not the engine's. */
-const LARGEST_ATTEMPT = 100_000;
 
 export const isGated = (pod: Pod): boolean => pod.spec.schedulingGates?.some((gate) => gate.name === HOLD_GATE) ?? false;
 
 export const jobIdOf = (pod: Pod): string | null => pod.metadata.labels?.[JOB_ID_LABEL] ?? null;
+
+/** The label may be written by whoever may patch the pod; the environment stands since the pod was made. Both must say so. */
+export function claimedJobId(pod: Pod): string | null {
+  const jobId = jobIdOf(pod);
+  const told = pod.spec.containers.some(({ env }) => env?.some(({ name, value }) => name === ENV.jobId && value === jobId));
+  return told ? jobId : null;
+}
 
 export const attemptName = (jobId: string, attempt: number): string => `nerve-${jobId}-a${attempt}`;
 
@@ -22,8 +27,9 @@ export const attemptName = (jobId: string, attempt: number): string => `nerve-${
 export function attemptNumber(pod: Pod): number | null {
   const known = launchedAs(pod)?.attempt;
   if (known !== undefined) return known;
+  // Of pods of Jobs it is a unix second, the webhook's number and not the engine's.
   const written = Number(annotation(pod, POD.attempt));
-  return Number.isInteger(written) && written >= 1 && written <= LARGEST_ATTEMPT ? written : null;
+  return isAttempt(written) ? written : null;
 }
 
 export interface Around {

@@ -23,12 +23,17 @@ export const rfc3339 = (atMs: number): string => new Date(atMs).toISOString().re
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`, as the command line reads them. */
+/** What is longer says nothing; and matching it would take seconds, in which nobody beats and no gate is opened. */
+const LONGEST_TEXT = 40;
+const TEN_YEARS_MS = 10 * 365 * 86_400_000;
+
+/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`, as the command line reads them; at most ten years. */
 export function length(text: string): number | null {
+  if (text.length > LONGEST_TEXT) return null;
   const compact = text.trim().toLowerCase().replace(/\s+/g, '');
   const parts = [...compact.matchAll(/(\d+(?:\.\d+)?)(min|[smhd])/g)];
   const totalMs = parts.reduce((sum, [, value = '0', unit = '']) => sum + Number(value) * (UNIT_MS[unit] ?? 0), 0);
-  return parts.map(([whole]) => whole).join('') === compact && totalMs > 0 ? totalMs : null;
+  return parts.map(([whole]) => whole).join('') === compact && totalMs > 0 && totalMs <= TEN_YEARS_MS ? totalMs : null;
 }
 
 /** A JSON object, or null for anything else. */
@@ -40,6 +45,13 @@ export function object(text: string | null): Readonly<Record<string, unknown>> |
   } catch {
     return null;
   }
+}
+
+/** By hand: `/\/+$/` takes time in the square of a text of slashes. */
+export function withoutLastSlashes(uri: string): string {
+  let end = uri.length;
+  while (uri[end - 1] === '/') end -= 1;
+  return uri.slice(0, end);
 }
 
 export const number = (value: unknown): number | null => (typeof value === 'number' && Number.isFinite(value) ? value : null);
@@ -62,6 +74,11 @@ function jsonList(value: string): readonly string[] | null {
   }
 }
 
+/** A job that moves every half hour gets there in seven months. Above it a number is not the engine's: a record rebuilt from it would not fit into memory. */
+const MOST_ATTEMPTS = 10_000;
+
+export const isAttempt = (value: number | null): value is number => value !== null && Number.isInteger(value) && value >= 1 && value <= MOST_ATTEMPTS;
+
 /** What the worker wrote when it let this pod start. */
 export interface LaunchedAs {
   /** The engine's number, 1, 2, 3 ... */
@@ -80,7 +97,7 @@ export function launchedAs(pod: Pod): LaunchedAs | null {
   const zone = text(value['zone']);
   const instanceType = text(value['instanceType']);
   const capacityType = value['capacityType'];
-  if (attempt === null || attempt < 1 || zone === null || instanceType === null) return null;
+  if (!isAttempt(attempt) || zone === null || instanceType === null) return null;
   if (capacityType !== 'spot' && capacityType !== 'on-demand') return null;
   const atMs = instant(text(value['at'])) ?? instant(pod.metadata.creationTimestamp) ?? 0;
   return { attempt, zone, instanceType, capacityType, priceUsdPerHour: number(value['priceUsdPerHour']), atMs };

@@ -4,7 +4,7 @@
 import type { JobSpec, Optimize, PodProgram } from '../job.ts';
 import { ENV, LABELS, POD } from './names.ts';
 import { jobIdOf } from './observe.ts';
-import { annotation, instant, length, list } from './read.ts';
+import { annotation, instant, length, list, withoutLastSlashes } from './read.ts';
 import type { Pod } from './types.ts';
 
 export interface SpecFacts {
@@ -103,7 +103,7 @@ function count(text: string): number | null {
   return /^\d{1,3}$/.test(text) && value <= 100 ? value : null;
 }
 
-const uri = (text: string): string | null => (/^s3:\/\/[^/]+/.test(text) || /^file:\/\/\/[^/]/.test(text) ? text.replace(/\/+$/, '') : null);
+const uri = (text: string): string | null => (/^s3:\/\/[^/]+/.test(text) || /^file:\/\/\/[^/]/.test(text) ? withoutLastSlashes(text) : null);
 
 function uriOfEnvironment(pod: Pod): string {
   for (const { env } of pod.spec.containers) {

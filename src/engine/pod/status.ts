@@ -21,6 +21,9 @@ export function statusAnnotations(state: JobState): Readonly<Record<string, stri
   };
 }
 
+/** It has ended for Nerve, but nobody cancelled it: a pod that comes nevertheless (a Job makes another one) is to run. */
+export const goesOn = ({ finished }: Pick<JobState, 'finished'>): boolean => finished !== null && finished.reason !== 'user-cancelled';
+
 function planText(plan: Plan): string {
   const { zone, instanceType, capacityType, expectedCostUsd, expectedCarbonGrams, costNowUsd } = plan;
   const round = (value: number | null): number | null => (value === null ? null : rounded(value));
@@ -38,9 +41,10 @@ function planText(plan: Plan): string {
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** When a held job must start, as the plan on its pod says, or before there is one what its user asked; null: it is not held. */
+/** When a held job must start, as the plan on its pod says, or before there is one what its user asked; null: it is not held, or its user wants it to wait. */
 export function heldLatestStart(pod: Pod, gated: boolean): number | null {
   if (!gated && annotation(pod, POD.state) !== 'held') return null;
+  if (annotation(pod, POD.reason) === 'user-paused') return null;
   return instant(text(object(annotation(pod, POD.plan))?.['latestStart'])) ?? latestStartMs(pod.metadata.annotations ?? {});
 }
 

@@ -29,7 +29,7 @@ export const gated = (name: string, annotations: Readonly<Record<string, string>
   name,
   gateIndex: 0,
   createdAtMs,
-  labels: { 'nerve.io/tier': 'async' },
+  jobId: `j-${name}`,
   annotations,
 });
 
