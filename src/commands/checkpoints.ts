@@ -6,7 +6,11 @@ export default class Checkpoints extends NerveCommand {
   static override description = "List a job's checkpoints: step, size, how long each took, age, and which attempt sealed it. Newest first.";
   static override examples = ['<%= config.bin %> checkpoints j-k3f8a2xq', '<%= config.bin %> checkpoints s3://bucket/train/j-k3f8a2xq --last 50'];
   static override args = {
-    job: Args.string({ description: 'id of the job, or where its checkpoints are: s3://bucket/prefix or file:///folder', required: true }),
+    job: Args.string({
+      description: 'id of the job, or where its checkpoints are: s3://bucket/prefix or file:///folder',
+      required: true,
+      ignoreStdin: true,
+    }),
   };
   static override flags = { last: Flags.integer({ default: 20, min: 1, max: 1000, description: 'how many entries of the log to show' }) };
 

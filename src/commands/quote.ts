@@ -1,5 +1,5 @@
-import { Args } from '@oclif/core';
 import { NerveError } from '../engine/errors.ts';
+import { commandArg, splitCommand } from '../terminal/command-words.ts';
 import { NerveCommand } from '../terminal/command.ts';
 import { jobFlags } from '../terminal/submit-flags.ts';
 
@@ -7,11 +7,14 @@ export default class QuoteCommand extends NerveCommand {
   static override description = 'Say when, where and for how much a job would run, without submitting it.';
   static override examples = ['<%= config.bin %> quote --deadline "tomorrow 8am" --duration 3h -- python train.py'];
   static override strict = false;
-  static override args = { command: Args.string({ description: 'the command, after --; may be left out' }) };
+  static override args = commandArg('the command, after --; may be left out');
   static override flags = jobFlags;
 
   async run(): Promise<unknown> {
-    const { flags, argv } = await this.parse(QuoteCommand);
+    const {
+      parsed: { flags },
+      command: typed,
+    } = await splitCommand(this.argv, (own) => this.parse(QuoteCommand, own));
     const { openSession, where } = await import('../wire.ts');
     const { prepareSpec } = await import('../terminal/prepare.ts');
     const { planLines, planSentence } = await import('../terminal/sentences.ts');
@@ -24,7 +27,7 @@ export default class QuoteCommand extends NerveCommand {
       });
     const session = await openSession(at);
     try {
-      const command = argv.length > 0 || flags.file !== undefined ? (argv as string[]) : ['true'];
+      const command = typed.length > 0 || flags.file !== undefined ? typed : ['true'];
       const { spec, zone, understood } = await prepareSpec(session, flags, command, null);
       const nowMs = session.clock.nowMs();
       const offer = quote(spec, await session.market.view(), session.settings, nowMs);

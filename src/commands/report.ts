@@ -11,7 +11,7 @@ export default class Report extends NerveCommand {
     '<%= config.bin %> report j-k3f8a2xq --events --json',
     '<%= config.bin %> report --last 100',
   ];
-  static override args = { job: Args.string({ description: 'id of the job; left out: all finished jobs' }) };
+  static override args = { job: Args.string({ description: 'id of the job; left out: all finished jobs', ignoreStdin: true }) };
   static override flags = {
     events: Flags.boolean({ description: "print the job's record, from which every figure is derived" }),
     last: Flags.integer({ default: 1000, min: 1, description: 'how many finished jobs to sum' }),

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { commandArg, splitCommand } from '../terminal/command-words.ts';
 import { NerveCommand } from '../terminal/command.ts';
 import { clusterFlags, jobFlags } from '../terminal/submit-flags.ts';
 import type { Talk } from '../terminal/prepare.ts';
@@ -14,11 +14,14 @@ export default class Submit extends NerveCommand {
     'kubectl nerve submit -f job.yaml --deadline "friday 18:00" --duration 6h',
   ];
   static override strict = false;
-  static override args = { command: Args.string({ description: 'the command, after --' }) };
+  static override args = commandArg('the command, after --');
   static override flags = { ...jobFlags, ...clusterFlags };
 
   async run(): Promise<unknown> {
-    const { flags, argv } = await this.parse(Submit);
+    const {
+      parsed: { flags },
+      command,
+    } = await splitCommand(this.argv, (own) => this.parse(Submit, own));
     const { withTarget } = await import('../terminal/with-target.ts');
     const talk: Talk = {
       say: (text) => this.say(text),
@@ -28,8 +31,8 @@ export default class Submit extends NerveCommand {
     return withTarget<unknown>(
       flags,
       {
-        local: async (session) => (await import('../terminal/submit-local.ts')).submitHere(session, flags, argv as string[], talk),
-        cluster: async (session) => (await import('../terminal/submit-cluster.ts')).submitToCluster(session, flags, argv as string[], talk),
+        local: async (session) => (await import('../terminal/submit-local.ts')).submitHere(session, flags, command, talk),
+        cluster: async (session) => (await import('../terminal/submit-cluster.ts')).submitToCluster(session, flags, command, talk),
       },
       // The submit itself finds out whether Nerve answers.
       false,

@@ -11,6 +11,8 @@ const HOUR_MS = 3_600_000;
 /** The grid of the window search: a window may open at any quarter of an hour. */
 export const WINDOW_STEP_MS = HOUR_MS / 4;
 const HORIZON_MS = 72 * HOUR_MS;
+/** Beyond the horizon one hour is like another, and a deadline may be a thousand years away: windows that begin later are not compared. */
+const SEARCHED_MS = 192 * HOUR_MS;
 
 /** USD per tonne CO2e. `balanced` is the US EPA's social cost of carbon (2023); `carbon` makes dollars a tie-breaker. */
 export const CARBON_PRICE_USD_PER_TONNE: Readonly<Record<Optimize, number>> = { cost: 0, balanced: 190, carbon: 100_000 };
@@ -120,7 +122,8 @@ function compute(market: MarketView, nowMs: number, job: JobKind): Outlook {
     onDemandUnpriced,
     bestFrom: (startMs, lengthMs) => cheapest(columns().map((c) => windowOf(c, startMs, lengthMs))),
     bestBetween: (fromMs, toMs, lengthMs) => {
-      const found = search(columns(), nowMs, { fromMs, toMs, lengthMs }, job.carbonPriceUsdPerTonne);
+      const endMs = Math.min(toMs, Math.max(fromMs, nowMs + SEARCHED_MS));
+      const found = search(columns(), nowMs, { fromMs, toMs: endMs, lengthMs }, job.carbonPriceUsdPerTonne);
       return found === null ? null : windowOf(found.column, found.startMs, lengthMs);
     },
     windowIn: (zone, instanceType, startMs, lengthMs) =>

@@ -8,14 +8,20 @@ const EXAMPLES = 'Examples: +6h, 18:00, "tomorrow 8am", "friday 18:30", 2026-11-
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
 
-/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`. @throws NerveError `usage`. */
+const TEN_YEARS_MS = 3650 * 86_400_000;
+const LONGEST_TEXT = 40;
+
+/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`; at most ten years. @throws NerveError `usage`. */
 export function parseLength(text: string, what = 'length'): number {
+  if (text.length > LONGEST_TEXT)
+    throw new NerveError('usage', `"${text.slice(0, LONGEST_TEXT)}..." is not a ${what}.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
   const compact = text.trim().toLowerCase().replace(/\s+/g, '');
   const parts = [...compact.matchAll(/(\d+(?:\.\d+)?)(min|[smhd])/g)];
   const totalMs = parts.reduce((sum, [, value = '0', unit = '']) => sum + Number(value) * (UNIT_MS[unit] ?? Number.NaN), 0);
   if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== compact || !(totalMs > 0)) {
     throw new NerveError('usage', `"${text}" is not a ${what}.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
   }
+  if (totalMs > TEN_YEARS_MS) throw new NerveError('usage', `"${text}" is longer than ten years.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
   return totalMs;
 }
 
@@ -29,6 +35,7 @@ export function parseDeadline(text: string, nowMs: number, zone: string): number
       hint: EXAMPLES,
     });
   }
+  if (atMs - nowMs > TEN_YEARS_MS) throw unreadable(text, 'it is more than ten years away');
   return atMs;
 }
 
@@ -73,10 +80,11 @@ function dayOf(word: string, there: DateTime): number | null {
 function readDate(wall: string, text: string, there: DateTime): number {
   const iso = wall.replace(/^(\d{4}-\d{2}-\d{2})\s+/, '$1T');
   if (!iso.includes('T')) throw unreadable(text, 'it names a day but no time of day');
+  if (iso.includes('[')) throw unreadable(text, 'write the time zone behind it, as in "2026-11-25 08:00 Europe/Paris"');
   // Read as if clocks never changed; what the wall shows that night is looked at afterwards.
-  const exact = /(Z|[+-]\d{2}:?\d{2})$/i.test(iso);
+  const exact = /T.*(Z|[+-]\d{2}(:?\d{2})?)$/i.test(iso);
   const read = DateTime.fromISO(iso, exact ? { setZone: true } : { zone: 'utc' });
-  if (!read.isValid) throw unreadable(text, read.invalidExplanation ?? 'it is no date');
+  if (!read.isValid) throw unreadable(text, 'there is no such day or time');
   if (exact) return read.toMillis();
   return local(there.set({ year: read.year, month: read.month, day: read.day }), read.hour, read.minute, text, read.second).toMillis();
 }

@@ -14,6 +14,11 @@ function oneByOne(view: Outlook, fromMs: number, toMs: number, lengthMs: number)
 }
 
 describe('the best window between two instants', () => {
+  it('is found also where the deadline is thirty thousand years away', () => {
+    const view = outlook(market({ spot: { 'euw3-az1': 0.3 } }), NOW, spec());
+    expect(view.bestBetween(NOW, NOW + 1e15, HOUR)).toMatchObject({ zone: 'euw3-az1' });
+  });
+
   it('is the one that is found by trying each', () => {
     const price = fc.option(fc.double({ min: 0.05, max: 0.7, noNaN: true }), { nil: null });
     const ask = fc.record({

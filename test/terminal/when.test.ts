@@ -37,6 +37,9 @@ describe('a deadline', () => {
     ['tuesday 17:00', '2026-12-01T16:00:00.000Z'],
     ['2026-11-25T08:00+01:00', '2026-11-25T07:00:00.000Z'],
     ['2026-11-25T08:00:30Z', '2026-11-25T08:00:30.000Z'],
+    ['2026-11-25T08:00-05', '2026-11-25T13:00:00.000Z'],
+    ['2026-11-25 08:00:00+02', '2026-11-25T06:00:00.000Z'],
+    ['2026-11-25T08:00+0530', '2026-11-25T02:30:00.000Z'],
     ['2026-11-25T08:00', '2026-11-25T07:00:00.000Z'],
     ['2026-11-25 08:00', '2026-11-25T07:00:00.000Z'],
     ['18:30 UTC', '2026-11-24T18:30:00.000Z'],
@@ -72,7 +75,10 @@ describe('a deadline', () => {
     ['13pm', 'is not a time of day'],
     ['10:75', 'is not a time of day'],
     ['99', 'is not a time of day'],
-    ['2026-02-30T08:00', 'day'],
+    ['2026-02-30T08:00', 'no such day'],
+    ['2026-11-25T08:00[Europe/Berlin]', 'write the time zone behind it'],
+    ['2026-11-25T08:00+01:00[Europe/Berlin]', 'write the time zone behind it'],
+    ['9999-12-31T23:59Z', 'more than ten years away'],
     ['18:00 Mars/Olympus', 'is not a time zone'],
   ])('"%s" is refused: it %s', (text, why) => {
     expect(refusal(text)).toMatchObject({ kind: 'usage', message: expect.stringContaining(why), hint: expect.stringContaining('+6h') });
@@ -116,6 +122,14 @@ describe('a length', () => {
     ['30s', 0.5],
   ])('%s is %d minutes', (text, minutes) => {
     expect(parseLength(text)).toBe(minutes * 60_000);
+  });
+
+  test.each(['3651d', '99999999999999h'])('"%s" is refused: nobody waits so long', (text) => {
+    expect(() => parseLength(text)).toThrow('longer than ten years');
+  });
+
+  it('of a thousand digits is refused at once', () => {
+    expect(() => parseLength('1'.repeat(100_000), 'duration')).toThrow('is not a duration');
   });
 
   test.each(['', '0m', '2', '2hours', '-1h', '1h2', 'h'])('"%s" is refused', (text) => {
