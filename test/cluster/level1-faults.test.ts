@@ -102,6 +102,28 @@ describe.skipIf(why !== null)(`a level-1 cluster on a bad day${why === null ? ''
     );
   });
 
+  it('lets the next pod of a Job start whose pod somebody deleted: for Nerve the job has ended, its Job goes on', { timeout: 240_000 }, async () => {
+    const id = 'j-goeson';
+    const { metadata, spec } = adopted(id, 20, inTime(20, 600));
+    await world.plane.admin.call('POST', `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`, {
+      metadata: { name: 'goes-on' },
+      spec: { backoffLimit: 6, template: { metadata, spec } },
+    });
+    await allTrain([id]);
+    const [first] = await podsOf(id);
+    await world.plane.admin.call('DELETE', `/api/v1/namespaces/${NAMESPACE}/pods/${first?.metadata.name ?? ''}`);
+    await until(
+      async () => {
+        const job = await world.plane.admin.call<{ status: { succeeded?: number } }>('GET', `/apis/batch/v1/namespaces/${NAMESPACE}/jobs/goes-on`);
+        return job.status.succeeded === 1;
+      },
+      150_000,
+      world.tails,
+    );
+    const [next] = await podsOf(id);
+    expect(next?.metadata.uid).not.toBe(first?.metadata.uid);
+  });
+
   it('is not moved by a pod of another namespace that bears a job’s label', { timeout: 120_000 }, async () => {
     const id = 'j-victim';
     await submit([id], 15, 60);
