@@ -111,6 +111,43 @@ class Hook(unittest.TestCase):
                 answer = self.checkpoint("interruption", instant(20))
                 self.assertEqual((answer[0], answer[1]["error"]["why"]), (status, error.why))
 
+    def ask_beside(self, reason):
+        """Asks from another thread, waits until the wish is there, and answers a function that waits for the outcome."""
+        answers = []
+        before = self.desk._wished_at
+        thread = threading.Thread(target=lambda: answers.append(self.checkpoint(reason, instant(10))), daemon=True)
+        thread.start()
+        while self.desk._wished_at == before:
+            time.sleep(0.002)
+        return lambda: (thread.join(10), answers[0])[1]
+
+    def test_an_older_save_that_fails_takes_no_newer_wish_with_it(self):
+        self.resume()
+        for reason, wish in [("interruption", "final"), ("periodic", "forced")]:
+            with self.subTest(reason):
+                taken = time.monotonic()
+                answer = self.ask_beside(reason)
+                self.desk.failed(StorageError("cannot write", "it is full", "Free space"), taken)
+                self.assertEqual(self.desk.want, wish)
+                self.desk.failed(CheckpointError("cannot save", "a set", "Use a list"), time.monotonic())
+                self.assertEqual((answer()[0], self.desk.want), (500, None))
+
+    def test_who_asks_while_a_forced_save_is_written_is_answered_by_it(self):
+        self.resume()
+        first = self.ask_beside("rebalance")
+        taken = time.monotonic()
+        second = self.ask_beside("drill")
+        self.desk.sealed(SEAL, taken, forced=True, closes=False)
+        self.assertEqual((second(), self.desk.want), (first(), None))
+
+    def test_a_save_that_ends_after_a_newer_one_changes_nothing(self):
+        self.resume()
+        taken = time.monotonic()
+        self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+        self.desk.sealed(SEAL, taken, forced=True, closes=False)
+        self.assertEqual(call(self.port, "/v1/progress")[1]["lastCheckpoint"]["step"], FINAL.step)
+        self.assertEqual(self.checkpoint("move")[1]["step"], FINAL.step)
+
     def test_no_step_boundary_by_the_deadline_answers_503_and_the_wish_stands(self):
         self.resume()
         began = time.monotonic()
