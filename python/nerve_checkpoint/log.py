@@ -37,7 +37,8 @@ class SealLog:
 
     @property
     def entries(self) -> List[Entry]:
-        return [self._entries[number] for number in sorted(self._entries)]
+        known = self._entries.copy()  # at once: another thread may be learning
+        return [known[number] for number in sorted(known)]
 
     @property
     def checkpoints(self) -> List[CheckpointEntry]:
@@ -46,6 +47,15 @@ class SealLog:
     @property
     def resumes(self) -> List[ResumeEntry]:
         return [entry for entry in self.entries if isinstance(entry, ResumeEntry)]
+
+    def copy(self) -> "SealLog":
+        """For a thread of its own: one that hangs in the network then holds up nobody else."""
+        other = SealLog(self._store)
+        other.learn(self)
+        return other
+
+    def learn(self, other: "SealLog") -> None:
+        self._entries.update(other._entries.copy())
 
     def refresh(self) -> Steps[None]:
         """Reads the entries not seen yet; those seen never change."""
@@ -68,11 +78,15 @@ class SealLog:
             if (yield from self._create(number, body)):
                 return Holder(job, mine, number)
 
-    def seal(self, holder: Holder, body: Dict[str, Any]) -> Steps[int]:
-        """Appends a checkpoint entry and answers its number, or raises Superseded."""
+    def seal(self, holder: Holder, body: Dict[str, Any], check: Callable[[], None] = lambda: None) -> Steps[int]:
+        """Appends a checkpoint entry and answers its number, or raises Superseded, or what `check` raises to give it up.
+
+        `check` comes after each look at the log: whoever gives this up and seals after that is either seen, or takes the number first.
+        """
         while True:
             yield from self.refresh()
             check_fence(self, holder)
+            check()
             number = self._next()
             whole = {"type": "checkpoint", "job": holder.job, "attempt": holder.attempt, "epoch": holder.epoch, **body}
             if (yield from self._create(number, whole)):
