@@ -1,6 +1,7 @@
 """The Checkpointer inside one process: loops that end early, fail, go on, or run outside Nerve. (Exits are in test_resume.py.)"""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,26 @@ class Loops(unittest.TestCase):
     def test_more_steps_than_before_go_on_from_there(self):
         self.run_steps(3)
         self.assertEqual(self.run_steps(5), ([3, 4], 10))
+
+    def test_what_is_drawn_between_with_and_the_first_step_does_not_shift_a_resumed_run(self):
+        def draws(folder, stop_at=None):
+            random.seed(1)
+            own, state = random.Random(2), {"draws": []}
+            with self.assertRaises(ZeroDivisionError) if stop_at is not None else ExitStack():
+                with mock.patch.dict(os.environ, NERVE_CHECKPOINT_EVERY="0"), Checkpointer({"state": state, "own": own}, 5, folder) as running:
+                    random.random(), own.random()  # as iter(DataLoader) does
+                    for step in running.steps():
+                        while running._saver.busy:
+                            time.sleep(0.001)
+                        if step == stop_at:
+                            1 / 0
+                        state["draws"].append((random.random(), own.random()))
+            return state["draws"]
+
+        whole = draws(self.folder)
+        other = os.path.join(self.folder, "other")
+        draws(other, stop_at=3)
+        self.assertEqual(draws(other), whole)
 
     def test_break_completes_the_job(self):
         self.assertEqual(self.run_steps(None, stop_at=2), ([0, 1, 2], 3))

@@ -1,6 +1,8 @@
 """Folders and buckets: exclusive creation, links refused, errors that say what to do, and retention."""
 
 import errno
+import http.client
+import importlib.util
 import io
 import os
 import shutil
@@ -37,6 +39,13 @@ class ClientError(Exception):
 ClientError.__module__ = "botocore.exceptions"
 
 
+class ReadError(Exception):
+    """Shaped like urllib3's."""
+
+
+ReadError.__module__ = "urllib3.exceptions"
+
+
 class FakeS3:
     """The few calls of a boto3 client that S3Store makes, on a dict."""
 
@@ -52,7 +61,7 @@ class FakeS3:
     def get_object(self, Bucket, Key):
         if Key not in self.objects:
             raise ClientError("NoSuchKey")
-        return {"Body": io.BytesIO(self.objects[Key])}
+        return {"Body": io.BytesIO(self.objects[Key]), "ContentLength": len(self.objects[Key])}
 
     def head_object(self, Bucket, Key):
         return {"ContentLength": len(self.objects[Key])}
@@ -217,9 +226,67 @@ class Bucket(Contract, unittest.TestCase):
         with self.assertRaisesRegex(CheckpointError, "ignores If-None-Match"):
             run(S3Store("bucket", "p", Overwriting()).create("seal/0000000001.json", b"1"))
 
+    def broken_reads(self, *bodies):
+        """Answers of `get_object` whose connections break: bytes are all that arrives, an exception is raised by the read."""
+        left = list(bodies)
+        real = self.store._client.get_object
+
+        def get_object(**ask):
+            answer = real(**ask)
+            if left:
+                broken = left.pop(0)
+                answer["Body"] = io.BytesIO(broken) if isinstance(broken, bytes) else mock.Mock(read=mock.Mock(side_effect=broken))
+            return answer
+
+        return mock.patch.object(self.store._client, "get_object", get_object)
+
+    def test_a_body_cut_short_is_read_again_and_never_taken_as_whole(self):
+        run(self.store.create("seal/0000000001.json", b"0123456789"))
+        broken = http.client.IncompleteRead(b"01")
+        with self.broken_reads(b"01", broken):
+            self.assertEqual(self.store.read("seal/0000000001.json", 100), b"0123456789")
+        with self.broken_reads(b"0123"):
+            self.assertEqual(self.store.read("seal/0000000001.json", 3), b"0123")
+        for body in (b"01", broken, ReadError("reset")):
+            with self.subTest(body), self.broken_reads(*[body] * 9), self.assertRaisesRegex(StorageError, "cannot read a checkpoint"):
+                self.store.read("seal/0000000001.json", 100)
+
+    def test_a_full_folder_for_temporary_files_is_a_storage_error(self):
+        def full(out):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with self.assertRaisesRegex(StorageError, "is full"):
+            self.store.write("data/one/x.bin", full, nothing)
+
     def test_other_errors_say_what_to_check(self):
         with mock.patch.object(FakeS3, "get_object", side_effect=ClientError("AccessDenied")), self.assertRaisesRegex(StorageError, "s3:GetObject"):
             self.store.read("seal/0000000001.json", 10)
+
+
+@unittest.skipUnless(importlib.util.find_spec("boto3"), "boto3 is not installed")
+class Patience(unittest.TestCase):
+    """No call to S3 may hang for longer than a notice lasts."""
+
+    def settings(self, **env):
+        here = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true", **env}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        with mock.patch.dict(os.environ, {**clean, **here}, clear=True), mock.patch("boto3.DEFAULT_SESSION", None):
+            return open_store("s3://bucket/p")._client.meta.config
+
+    def test_a_call_that_hangs_is_tried_again_soon(self):
+        config = self.settings()
+        self.assertEqual((config.connect_timeout, config.read_timeout), (5, 15))
+        self.assertEqual(config.retries, {"mode": "standard", "total_max_attempts": 6})
+
+    def test_what_the_environment_says_is_kept(self):
+        config = self.settings(AWS_MAX_ATTEMPTS="9", AWS_RETRY_MODE="adaptive")
+        self.assertEqual(config.retries, {"mode": "adaptive", "total_max_attempts": 9})
+
+    def test_what_the_users_configuration_says_is_kept(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write("[default]\nmax_attempts = 7\n")
+            file.flush()
+            self.assertEqual(self.settings(AWS_CONFIG_FILE=file.name).retries, {"mode": "standard", "total_max_attempts": 7})
 
 
 @needs_s3
