@@ -6,6 +6,8 @@
 
 What would surprise: an attempt that was replaced, interrupted or paused ends INSIDE this code, with exit code 75 and without
 running `finally` blocks (leave.py). A block left by an exception seals nothing: the state may be half-way through a step.
+A resumed run's random generators are put back twice: on entering, and at its first step boundary, so that what the script draws
+between the two (`iter(DataLoader)` does) does not shift them.
 """
 
 from __future__ import annotations
@@ -95,6 +97,7 @@ class Checkpointer:
 
     def boundary(self, step: int) -> None:
         """For loops of one's own instead of `steps`: call it between two steps with the number of steps completed."""
+        self._state.restore_random_again()
         now = time.monotonic()
         desk = self._desk
         desk.at_step(step, now)
