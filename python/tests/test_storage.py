@@ -13,7 +13,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
-from support import REAL_S3, needs_s3, tree
+from support import REAL_S3, needs_s3, needs_torch, tree
 
 from nerve_checkpoint.codec import Snapshot
 from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError, Superseded
@@ -416,6 +416,36 @@ class Corrupt(unittest.TestCase):
                 self.assertEqual((entry.step, state, bad), (10, {"step": 10}, {self.newer.number}))
                 self.assertRegex(said, f"0000000003 .step 20. cannot be used.*{words}.*using checkpoint 0000000002 .step 10. instead")
                 os.replace(self.path(self.newer) + ".good", self.path(self.newer))
+
+    @needs_torch
+    def test_tensors_that_torch_does_not_load_fall_back_aloud(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+
+        class Broken(Snapshot):
+            content = b""
+
+            def files(self):
+                return [*super().files(), ("tensors.pt", lambda out: out.write(self.content))]
+
+        for content in [b"", b"PK\x03\x04 torn", b"\x80\x04cos\nsystem\n."]:
+            broken = Broken({"step": 30})
+            broken.content = content
+            saver.save(broken, 30, "test", False, False, 0.0)
+            entry, state, _, said = self.load()
+            self.assertEqual((entry.step, state), (20, {"step": 20}))
+            self.assertRegex(said, "step 30. cannot be used: its content is not understood.*tensors.pt.*using checkpoint 0000000003 .step 20. instead")
+
+    @needs_torch
+    def test_a_lack_of_memory_is_no_corruption(self):
+        import torch
+
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        saver.save(Snapshot([torch.zeros(1)]), 30, "test", False, False, 0.0)
+        error = RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes.")
+        with mock.patch.object(torch, "load", side_effect=error), self.assertRaisesRegex(CheckpointError, "can't allocate memory"):
+            self.load()
 
     def test_a_torn_seal_is_passed_over_aloud(self):
         seal = os.path.join(self.store.place, "seal", "0000000003.json")
