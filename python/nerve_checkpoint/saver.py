@@ -16,10 +16,10 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 from .codec import Snapshot
 from .desk import Seal
-from .entries import CheckpointEntry
-from .errors import Cancelled, CheckpointError, say
+from .entries import CheckpointEntry, seal_id
+from .errors import Cancelled, CheckpointError, StorageError, say
 from .log import Holder, SealLog
-from .storage import Store, run
+from .storage import Store, T, run
 
 KEEP_NEWEST = 2
 # After this long past the resume point an older attempt is surely gone, and unsealed data of its can go too.
@@ -94,6 +94,9 @@ class Saver:
             raise
 
     def write(self, snapshot: Snapshot, step: int, check: Callable[[], None] = _go_on) -> Data:
+        return self._with_room(lambda: self._write(snapshot, step, check))
+
+    def _write(self, snapshot: Snapshot, step: int, check: Callable[[], None]) -> Data:
         folder = f"data/a{self._holder.attempt}-e{self._holder.epoch}-s{step}-{uuid.uuid4().hex[:8]}"
         files: List[Dict[str, Any]] = []
         try:
@@ -117,7 +120,7 @@ class Saver:
         }
         log = self._log.copy()
         try:
-            number = run(log.seal(self._holder, body, check))
+            number = self._with_room(lambda: run(log.seal(self._holder, body, check)))
         except Cancelled:
             self._forget(data.folder)
             raise
@@ -125,18 +128,35 @@ class Saver:
         total = sum(int(file["bytes"]) for file in data.files)
         return Seal(number, step, total, int((time.monotonic() - began) * 1000), final)
 
+    def _with_room(self, act: Callable[[], T]) -> T:
+        """A full disk would stay full if useless data went only after the next good save: it goes now, and `act` gets another try."""
+        try:
+            return act()
+        except StorageError as error:
+            newest = self._newest_good()
+            if not error.full or newest is None:
+                raise
+            self._tidy(newest)
+        return act()
+
+    def _newest_good(self) -> Optional[int]:
+        return next((entry.number for entry in reversed(self._log.checkpoints) if entry.number not in self.known_bad), None)
+
     def tidy_beside(self, newest: Seal) -> threading.Thread:
         thread = threading.Thread(target=self.tidy, args=(newest,), name="nerve-tidy", daemon=True)
         thread.start()
         return thread
 
     def tidy(self, newest: Seal) -> None:
+        self._tidy(newest.number)
+
+    def _tidy(self, newest: int) -> None:
         """Deletes data that is of no use any more. Never a reason to stop: what cannot be deleted is left."""
         if not self._tidying.acquire(timeout=TIDY_SECONDS):
             return  # another one hangs; the next does the work of both
         try:
-            if not self._log.reads_back(newest.number):
-                say(f"seal {newest.id} does not read back as written: older checkpoints are kept")
+            if not self._log.reads_back(newest):
+                say(f"seal {seal_id(newest)} does not read back as written: older checkpoints are kept")
                 return
             checkpoints = self._log.checkpoints
             for name in self._store.names("data"):

@@ -15,6 +15,7 @@ from unittest import mock
 
 from support import REAL_S3, needs_s3, needs_torch, tree
 
+from nerve_checkpoint import storage
 from nerve_checkpoint.codec import Snapshot
 from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError, Superseded
 from nerve_checkpoint.loader import load_newest
@@ -187,6 +188,47 @@ class Folder(Contract, unittest.TestCase):
                 saver.save(Snapshot([1]), 1, "test", False, False, 0.0)
         self.assertEqual(tree(self.base), before)
         self.assertEqual(self.store.names("data"), [])
+
+    def small_disk(self, capacity):
+        """A disk that takes so many bytes of files."""
+        real = storage._sync
+
+        def sync(file):
+            file.flush()
+            if sum(len(data) for data in tree(self.base).values()) > capacity:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            real(file)
+
+        return mock.patch.object(storage, "_sync", sync)
+
+    def test_a_disk_full_of_useless_data_is_tidied_and_the_save_tried_once_more(self):
+        whole = bytes(10_000)
+        for attempt in (1, 2):  # each seals twice and dies in the middle of its third save
+            log = SealLog(self.store)
+            holder = run(log.take_epoch("j", attempt, lambda _: True))
+            for step in (1, 2):
+                Saver(self.store, log, holder, None).save(Snapshot(whole), step, "test", False, False, 0.0)
+            self.store.write(f"data/a{attempt}-e{holder.epoch}-s3-deadbeef/state.json", lambda out: out.write(whole), nothing)
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 2, lambda _: True)), None)
+        with self.small_disk(60_000 + 12_000):
+            self.assertEqual(saver.save(Snapshot(whole), 4, "test", False, False, 0.0).step, 4)
+            self.assertEqual(sorted(self.store.names("data"))[0][:2], "a1")  # an older attempt may be alive for ten minutes
+            self.assertEqual(len(self.store.names("data")), 4)  # that one's, the newest two of before, and this
+            self.assertEqual(saver.save(Snapshot(whole), 5, "test", False, False, 0.0).step, 5)
+        with self.small_disk(0), self.assertRaisesRegex(StorageError, "is full"):
+            saver.save(Snapshot(whole), 6, "test", False, False, 0.0)
+        self.assertIsNotNone(load_newest(self.store, log)[0])
+
+    def test_a_disk_with_no_room_for_the_seal_is_tidied_too(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        for step in (1, 2, 3):
+            saver.save(Snapshot(bytes(10_000)), step, "test", False, False, 0.0)
+        used = sum(len(data) for data in tree(self.base).values())
+        with self.small_disk(used + 10_000 + 100):
+            data = saver.write(Snapshot(bytes(9_900)), 4)
+            self.assertEqual(saver.seal(data, 4, "test", False, False, 0.0).number, 5)
 
     def test_an_unusable_folder_says_so(self):
         with open(os.path.join(self.base, "file"), "wb"):
