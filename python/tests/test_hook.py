@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 import unittest
+from unittest import mock
 
 from support import TOKEN, call, free_port, instant
 
+from nerve_checkpoint import hook
 from nerve_checkpoint.desk import Desk, Resumed, Seal
 from nerve_checkpoint.errors import CheckpointError, StorageError
 from nerve_checkpoint.hook import HookServer
@@ -155,6 +158,54 @@ class Hook(unittest.TestCase):
         self.assertEqual((status, body["error"]["code"]), (503, "no-step-boundary"))
         self.assertLess(time.monotonic() - began, 5)
         self.assertEqual(self.desk.want, "final")
+
+    def connect(self, data=b"G"):
+        connection = socket.create_connection(("127.0.0.1", self.port), 5)
+        self.addCleanup(connection.close)
+        connection.sendall(data)
+        return connection
+
+    def handlers(self):
+        return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+    def test_a_flood_of_slow_callers_takes_few_connections_and_keeps_nobody_out(self):
+        self.resume()
+        with mock.patch.object(hook, "MAX_CONNECTIONS", 4):
+            asking = []
+            self.addCleanup(lambda: [wait() for wait in asking])
+            asking.append(self.ask_beside("interruption"))
+            for _ in range(20):
+                self.connect()
+            self.assertEqual(call(self.port, "/v1/progress")[0], 200)
+            self.assertLessEqual(self.handlers(), 4)
+            self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+            self.assertEqual(asking[0]()[0], 200)
+
+    def test_more_callers_that_wait_for_a_save_than_there_may_be_are_hung_up_on(self):
+        self.resume()
+        with mock.patch.object(hook, "MAX_CONNECTIONS", 2):
+            waiting = [self.ask_beside("interruption"), self.ask_beside("move")]
+            with self.assertRaises(OSError):
+                call(self.port, "/v1/progress")
+            self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+            self.assertEqual([wait()[0] for wait in waiting], [200, 200])
+        self.assertEqual(call(self.port, "/v1/progress")[0], 200)
+
+    def test_a_caller_that_sends_a_byte_now_and_then_is_hung_up_on(self):
+        with mock.patch.object(hook, "READ_SECONDS", 0.3):
+            slow = self.connect()
+            slow.settimeout(0.1)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                try:
+                    slow.sendall(b"x")
+                    if slow.recv(1) == b"":
+                        return
+                except socket.timeout:
+                    pass
+                except OSError:
+                    return
+        self.fail("it is still listened to")
 
     def test_a_taken_port_is_tried_again(self):
         port = free_port()
