@@ -57,6 +57,7 @@ class Checkpointer:
         self._closing = threading.Event()
         self._completed = False
         self._blocking_seconds = 0.0
+        self._loading = False
         self._unsavable_since: Optional[float] = None
         self._due = float("inf")
         self._old_sigterm: Any = None
@@ -169,11 +170,13 @@ class Checkpointer:
         return time.time() >= settings.wait_sealed_until.timestamp() or predecessor_is_done(log, settings.attempt or 1)
 
     def _load(self, holder: Holder) -> None:
+        self._loading = True
         entry, tree, bad = load_newest(self._store, self._log)
         self._opened().known_bad = bad
         if entry is not None:
             self._state.restore(tree)
         self._snapshot(time.monotonic())  # state that cannot be saved is found now, not when the node is going away
+        self._loading = False
         if self._desk.sigterm:
             leave()
         self._loaded = entry
@@ -347,7 +350,7 @@ class Checkpointer:
             os.kill(os.getpid(), signal.SIGTERM)
             return
         self._desk.sigterm = True
-        if self._completed:
+        if self._completed or self._loading:  # nothing is left to save, or nothing there yet
             leave()
 
     def _watch_fence(self, holder: Holder) -> None:

@@ -74,6 +74,7 @@ class _Server(ThreadingHTTPServer):
     """Each connection carries one request. When there are too many, the one that has been at its request for longest goes."""
 
     daemon_threads = True
+    request_queue_size = 128  # with the usual 5 a burst of callers makes others wait a second and more
 
     def __init__(self, address: Tuple[str, int], handler: Type[BaseHTTPRequestHandler]) -> None:
         self._changed = threading.Condition()

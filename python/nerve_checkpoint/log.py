@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from .entries import FORMAT, MAX_ENTRY_BYTES, CheckpointEntry, Entry, ResumeEntry, Unreadable, parse_entry, seal_id
 from .errors import CheckpointError, Superseded
@@ -62,9 +63,20 @@ class SealLog:
         found = (_SEAL.fullmatch(name) for name in self._store.names(FOLDER))
         numbers = sorted(int(match.group(1)) for match in found if match is not None)
         yield  # reading what never changes commutes with every other step, so this is the only place to stop at
-        for number in numbers:
-            if number not in self._entries:
-                self._entries[number] = parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES))
+        unseen = [number for number in numbers if number not in self._entries]
+        if len(unseen) < 2 or self._store.readers < 2:
+            self._take_in(unseen, map(self._read, unseen))
+        else:
+            with ThreadPoolExecutor(self._store.readers, "nerve-log") as pool:
+                self._take_in(unseen, pool.map(self._read, unseen))
+
+    def _take_in(self, numbers: List[int], contents: Iterator[Optional[bytes]]) -> None:
+        """In order, so that one that cannot be read leaves those before it known."""
+        for number, data in zip(numbers, contents):
+            self._entries[number] = parse_entry(number, data)
+
+    def _read(self, number: int) -> Optional[bytes]:
+        return self._store.read(_path(number), MAX_ENTRY_BYTES)
 
     def take_epoch(self, job: Optional[str], attempt: Optional[int], ready: Callable[["SealLog"], bool]) -> Steps[Optional[Holder]]:
         """Appends a resume entry, which fences every older holder; None while `ready` refuses."""
@@ -94,7 +106,7 @@ class SealLog:
 
     def reads_back(self, number: int) -> bool:
         """Whether the seal stands in the store just as this process wrote it."""
-        return parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES)) == self._entries.get(number)
+        return parse_entry(number, self._read(number)) == self._entries.get(number)
 
     def _next(self) -> int:
         return max(self._entries, default=0) + 1
@@ -105,7 +117,7 @@ class SealLog:
         created = yield from self._store.create(_path(number), data)
         if not created:
             # A request that was retried below us may have been first itself.
-            there = parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES))
+            there = parse_entry(number, self._read(number))
             created = not isinstance(there, Unreadable) and there.nonce == nonce
         if created:
             self._entries[number] = parse_entry(number, data)

@@ -27,6 +27,7 @@ class _BrokenOff(OSError):
 class S3Store:
     poll_seconds = 1.0
     watch_seconds = 30.0  # each look is a LIST request
+    readers = 16
 
     def __init__(self, bucket: str, prefix: str, client: Optional[Any] = None) -> None:
         self._bucket = bucket
@@ -140,7 +141,7 @@ def _client() -> Any:
         for name, (variable, value) in _RETRIES.items():
             if not os.environ.get(variable) and variable[len("AWS_") :].lower() not in own:
                 retries[name] = value
-        return boto3.client("s3", config=Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries))
+        return boto3.client("s3", config=Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries, max_pool_connections=2 * S3Store.readers))
     except Exception as error:  # botocore's own, or a ValueError
         raise CheckpointError("cannot open an s3:// checkpoint folder", f"boto3 does not take this process's AWS settings: {error}", "Check AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL, and ~/.aws/config") from error
 

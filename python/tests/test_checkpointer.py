@@ -260,6 +260,13 @@ class Trouble(unittest.TestCase):
         self.assertEqual(self.checkpoints(), [])
         self.assertRegex(" / ".join(self.said), "RuntimeError: changed size.*stopping without a final checkpoint")
 
+    def test_told_to_stop_while_a_checkpoint_is_loaded_it_leaves_at_once(self):
+        reached = []
+        for expected in (False, True):
+            state = {"s": (lambda: 1, lambda saved: (stop(), reached.append(saved)))}
+            self.assertEqual(self.train(state, lambda _, step: reached.append(step), total=2 if not expected else 4), expected)
+        self.assertEqual(reached, [0, 1])
+
     def test_a_final_save_does_not_wait_for_a_background_save_that_hangs_and_that_one_seals_nothing_later(self):
         self.patch(mock.patch.object(saver, "GIVE_UP_SECONDS", 0.05))
         hangs, goes_on, ended = threading.Event(), threading.Event(), threading.Event()

@@ -268,6 +268,18 @@ class Bucket(Contract, unittest.TestCase):
         with self.assertRaisesRegex(CheckpointError, "ignores If-None-Match"):
             run(S3Store("bucket", "p", Overwriting()).create("seal/0000000001.json", b"1"))
 
+    def test_a_long_log_is_read_by_several_at_once(self):
+        log = SealLog(self.store)
+        run(log.take_epoch("j", 1, lambda _: True))
+        for _ in range(7):
+            run(log.take_epoch("j", 1, lambda _: True))
+        pairs = threading.Barrier(2, timeout=5)
+        real = self.store._client.get_object
+        again = SealLog(self.store)
+        with mock.patch.object(self.store._client, "get_object", lambda **ask: (pairs.wait(), real(**ask))[1]):
+            run(again.refresh())
+        self.assertEqual(again.entries, log.entries)
+
     def broken_reads(self, *bodies):
         """Answers of `get_object` whose connections break: bytes are all that arrives, an exception is raised by the read."""
         left = list(bodies)
