@@ -37,6 +37,8 @@ LEAST_INTERVAL_SECONDS = 60.0
 INTERVAL_PER_BLOCKING = 50.0
 # Told to stop while the storage fails: how often it is tried again.
 AGAIN_SECONDS = 1.0
+# Sealed and told to stop: what the deletion of old data may take of the grace period.
+TIDY_BEFORE_LEAVING_SECONDS = 1.0
 # How long a replacement that waits bears with a storage that fails.
 HANDOVER_PATIENCE_SECONDS = 60.0
 # Told to stop while the state cannot be taken: a step later it may be, but the grace period is short.
@@ -250,7 +252,7 @@ class Checkpointer:
                     return None
             time.sleep(AGAIN_SECONDS)
         self._desk.sealed(seal, began, forced=False, closes=True)
-        saver.tidy_beside(seal).join(TIDY_SECONDS)
+        saver.tidy_beside(seal).join(TIDY_SECONDS if completed else TIDY_BEFORE_LEAVING_SECONDS)
         return seal
 
     def _tell_failure(self, error: CheckpointError, began: float, again: bool) -> None:

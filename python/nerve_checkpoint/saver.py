@@ -78,7 +78,8 @@ class Saver:
         threading.Thread(target=run_work, name="nerve-save", daemon=True).start()
 
     def wait_for_background(self) -> None:
-        self._over.wait()
+        if not self._cancelled.is_set():  # else it seals nothing any more
+            self._over.wait()
 
     def give_up_background(self) -> None:
         """It seals nothing that this thread has not seen or will see in its way, however late it wakes up."""

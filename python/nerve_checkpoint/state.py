@@ -57,8 +57,9 @@ def _nothing() -> None:
 
 
 def _is_generator(value: Any) -> bool:
-    """Of `random`, NumPy or torch."""
-    return isinstance(value, random.Random) or hasattr(value, "bit_generator") or (callable(getattr(value, "get_state", None)) and callable(getattr(value, "set_state", None)))
+    """Of `random`, NumPy or torch; not anything else that has a state: putting that back again could undo what the script has done."""
+    torch = sys.modules.get("torch")
+    return isinstance(value, random.Random) or hasattr(value, "bit_generator") or (torch is not None and isinstance(value, torch.Generator))
 
 
 def _part(name: str, value: Any) -> Part:

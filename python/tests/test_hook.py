@@ -177,7 +177,7 @@ class Hook(unittest.TestCase):
             for _ in range(20):
                 self.connect()
             self.assertEqual(call(self.port, "/v1/progress")[0], 200)
-            self.assertLessEqual(self.handlers(), 4)
+            self.assertLessEqual(self.handlers(), 6)  # one or two may just be ending
             self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
             self.assertEqual(asking[0]()[0], 200)
 
