@@ -6,6 +6,8 @@
 
 What would surprise: an attempt that was replaced, interrupted or paused ends INSIDE this code, with exit code 75 and without
 running `finally` blocks (leave.py). A block left by an exception seals nothing: the state may be half-way through a step.
+A resumed run's random generators are put back twice: on entering, and at its first step boundary, so that what the script draws
+between the two (`iter(DataLoader)` does) does not shift them.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ import signal
 import threading
 import time
 from datetime import datetime
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .codec import Snapshot
 from .desk import Desk, Resumed, Seal
 from .entries import CheckpointEntry, seal_id
-from .errors import Cancelled, CheckpointError, Superseded, say
+from .errors import Cancelled, CheckpointError, StorageError, Superseded, say
 from .hook import HookServer
 from .leave import leave
 from .loader import load_newest
 from .log import Holder, SealLog, check_fence, predecessor_is_done
-from .saver import Saver
+from .saver import TIDY_SECONDS, Data, Saver
 from .settings import Settings, read_settings
 from .state import State
 from .storage import open_store, run
@@ -33,6 +35,14 @@ from .storage import open_store, run
 LEAST_INTERVAL_SECONDS = 60.0
 # At most 2 % of the time goes into blocking saves.
 INTERVAL_PER_BLOCKING = 50.0
+# Told to stop while the storage fails: how often it is tried again.
+AGAIN_SECONDS = 1.0
+# Sealed and told to stop: what the deletion of old data may take of the grace period.
+TIDY_BEFORE_LEAVING_SECONDS = 1.0
+# How long a replacement that waits bears with a storage that fails.
+HANDOVER_PATIENCE_SECONDS = 60.0
+# Told to stop while the state cannot be taken: a step later it may be, but the grace period is short.
+STATE_PATIENCE_SECONDS = 5.0
 
 
 class Checkpointer:
@@ -49,6 +59,8 @@ class Checkpointer:
         self._closing = threading.Event()
         self._completed = False
         self._blocking_seconds = 0.0
+        self._loading = False
+        self._unsavable_since: Optional[float] = None
         self._due = float("inf")
         self._old_sigterm: Any = None
         self._pid = os.getpid()
@@ -88,6 +100,7 @@ class Checkpointer:
 
     def boundary(self, step: int) -> None:
         """For loops of one's own instead of `steps`: call it between two steps with the number of steps completed."""
+        self._state.restore_random_again()
         now = time.monotonic()
         desk = self._desk
         desk.at_step(step, now)
@@ -126,16 +139,31 @@ class Checkpointer:
     def _take_epoch(self) -> Holder:
         settings = self._settings
         told = False
+        failing_since: Optional[float] = None
         while True:
             if self._desk.sigterm:
                 leave()
-            holder = run(self._log.take_epoch(settings.job_id, settings.attempt, self._may_take_over))
-            if holder is not None:
-                return holder
-            if not told:
-                say(f"waiting for attempt {settings.previous_attempt} to seal its final checkpoint, until {settings.wait_sealed_until}")
-                told = True
+            try:
+                holder = run(self._log.take_epoch(settings.job_id, settings.attempt, self._may_take_over))
+                failing_since = None
+                if holder is not None:
+                    return holder
+                if not told:
+                    say(f"waiting for attempt {settings.previous_attempt} to seal its final checkpoint, until {settings.wait_sealed_until}")
+                    told = True
+            except StorageError as error:
+                failing_since = self._bear(error, failing_since)
             time.sleep(self._store.poll_seconds)
+
+    def _bear(self, error: StorageError, since: Optional[float]) -> float:
+        """Since when the storage has been failing. Only a replacement waits it out, for a while: nobody would start another one."""
+        now = time.monotonic()
+        began = now if since is None else since
+        if self._settings.previous_attempt is None or now - began >= HANDOVER_PATIENCE_SECONDS:
+            raise error
+        if since is None:
+            say(f"{error}. Trying again for {HANDOVER_PATIENCE_SECONDS:.0f} s")
+        return began
 
     def _may_take_over(self, log: SealLog) -> bool:
         settings = self._settings
@@ -144,11 +172,13 @@ class Checkpointer:
         return time.time() >= settings.wait_sealed_until.timestamp() or predecessor_is_done(log, settings.attempt or 1)
 
     def _load(self, holder: Holder) -> None:
+        self._loading = True
         entry, tree, bad = load_newest(self._store, self._log)
         self._opened().known_bad = bad
         if entry is not None:
             self._state.restore(tree)
         self._snapshot(time.monotonic())  # state that cannot be saved is found now, not when the node is going away
+        self._loading = False
         if self._desk.sigterm:
             leave()
         self._loaded = entry
@@ -157,25 +187,33 @@ class Checkpointer:
     # --- saving ---
 
     def _snapshot(self, began: float) -> Snapshot:
-        snapshot = Snapshot(self._state.capture())
+        """Raises CheckpointError, whatever the user's own code raised."""
+        try:
+            snapshot = Snapshot(self._state.capture())
+        except CheckpointError:
+            raise
+        except Exception as error:
+            raise CheckpointError("cannot take the state", f"{type(error).__name__}: {error}", "Look at what the script gives as state: nothing may change it while a step boundary is passed") from error
         self._blocking_seconds = time.monotonic() - began
         return snapshot
 
     def _save_in_background(self, step: int, forced: bool) -> None:
         began = time.monotonic()
         saver = self._opened()
+        self._due = began + self._interval()
         try:
             snapshot = self._snapshot(began)
         except CheckpointError as error:
+            say(f"{error}. Training goes on without this checkpoint")
             self._desk.failed(error, began)
-            raise
-        self._due = began + self._interval()
+            return
+        self._due = began + self._interval()  # again: the state may take longer to be taken than last time
 
-        def work() -> None:
+        def work(check: Callable[[], None]) -> None:
             try:
-                seal = saver.save(snapshot, step, "asked" if forced else "periodic", False, False, began)
+                seal = saver.save(snapshot, step, "asked" if forced else "periodic", False, False, began, check)
                 self._desk.sealed(seal, began, forced, closes=False)
-                saver.tidy(seal)
+                saver.tidy_beside(seal)
             except Cancelled:
                 pass
             except Superseded as reason:
@@ -187,21 +225,40 @@ class Checkpointer:
         saver.start(work)
 
     def _save_final(self, step: int, completed: bool) -> Optional[Seal]:
-        """Saves and seals before anything else happens; None if the storage refused, which callers of the hook are told."""
+        """Saves and seals before anything else happens; None if that failed, which callers of the hook are told.
+
+        After SIGTERM nobody is left to ask again, but time may be: a storage that fails is tried until it seals, or SIGKILL comes.
+        """
         saver = self._opened()
-        saver.stop_background(cancel=True)
+        saver.give_up_background()
         began = time.monotonic()
-        try:
-            seal = saver.save(self._snapshot(began), step, "completed" if completed else "final", True, completed, began)
-        except Superseded as reason:
-            self._superseded(reason)
-        except CheckpointError as error:
-            say(str(error))
-            self._desk.failed(error, began)
-            return None
+        snapshot: Optional[Snapshot] = None
+        data: Optional[Data] = None
+        failed = False
+        while True:
+            try:
+                snapshot = snapshot or self._snapshot(began)
+                data = data or saver.write(snapshot, step)
+                seal = saver.seal(data, step, "completed" if completed else "final", True, completed, began)
+                break
+            except Superseded as reason:
+                self._superseded(reason)
+            except CheckpointError as error:
+                again = self._desk.sigterm and not completed and isinstance(error, StorageError)
+                if not failed:
+                    self._tell_failure(error, began, again)
+                failed = True
+                if not again:
+                    return None
+            time.sleep(AGAIN_SECONDS)
         self._desk.sealed(seal, began, forced=False, closes=True)
-        saver.tidy(seal)
+        saver.tidy_beside(seal).join(TIDY_SECONDS if completed else TIDY_BEFORE_LEAVING_SECONDS)
         return seal
+
+    def _tell_failure(self, error: CheckpointError, began: float, again: bool) -> None:
+        if self._unsavable_since is None:  # else it is said already
+            say(f"{error}. Trying again until it is sealed, or SIGKILL ends it" if again else str(error))
+        self._desk.failed(error, began)
 
     # --- ending ---
 
@@ -212,7 +269,7 @@ class Checkpointer:
             return
         seal = self._save_final(step, completed=False)
         if seal is None:
-            if self._desk.sigterm:
+            if self._desk.sigterm and self._out_of_patience():
                 say("stopping without a final checkpoint: the last sealed one will be resumed")
                 self._leave()
             return
@@ -221,6 +278,14 @@ class Checkpointer:
         while not self._desk.sigterm and time.time() < self._desk.stay_until:
             time.sleep(0.05)
         self._leave()
+
+    def _out_of_patience(self) -> bool:
+        """Told to stop with a state that cannot be taken: at least one more step, in case another thread was just changing it."""
+        now = time.monotonic()
+        if self._unsavable_since is None:
+            self._unsavable_since = now
+            return False
+        return now - self._unsavable_since >= STATE_PATIENCE_SECONDS
 
     def _is_complete(self, step: int) -> bool:
         if self._total_steps is not None and step >= self._total_steps:
@@ -251,7 +316,7 @@ class Checkpointer:
             if kind is None:
                 self._complete()
             elif self._saver is not None:
-                self._saver.stop_background(cancel=False)
+                self._saver.wait_for_background()
         finally:
             self._close()
 
@@ -287,17 +352,16 @@ class Checkpointer:
             os.kill(os.getpid(), signal.SIGTERM)
             return
         self._desk.sigterm = True
-        if self._completed:
+        if self._completed or self._loading:  # nothing is left to save, or nothing there yet
             leave()
 
     def _watch_fence(self, holder: Holder) -> None:
         """A replaced attempt stops within moments, not only at its next save."""
-        saver = self._opened()
+        log = self._log.copy()
         while not self._closing.wait(self._store.watch_seconds):
             try:
-                with saver.log_lock:
-                    run(self._log.refresh())
-                    check_fence(self._log, holder)
+                run(log.refresh())
+                check_fence(log, holder)
             except Superseded as reason:
                 if not self._closing.is_set():
                     self._superseded(reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import array
 import json
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any, BinaryIO, Callable, Dict, List, Tuple
 
 from .errors import CheckpointError
@@ -17,6 +17,8 @@ from .storage import HashingWriter
 
 STATE, ARRAYS, TENSORS = "state.json", "arrays.bin", "tensors.pt"
 MAX_STATE_BYTES = 1 << 30
+# What a defaultdict may be filled in with: each is found again by its name.
+FACTORIES: Dict[str, Callable[[], Any]] = {kind.__name__: kind for kind in (bool, int, float, str, bytes, list, tuple, dict)}
 
 Fill = Callable[[HashingWriter], None]
 
@@ -51,6 +53,10 @@ class Snapshot:
         if kind is OrderedDict:
             meta = getattr(value, "_metadata", None)  # module versions of a torch state_dict
             return {"$ordered": [self._pairs(value, path), self._encode(meta, f"{path}._metadata")]}
+        if kind is Counter:
+            return {"$counter": self._pairs(value, path)}
+        if kind is defaultdict and (value.default_factory is None or value.default_factory in FACTORIES.values()):
+            return {"$defaultdict": [getattr(value.default_factory, "__name__", None), self._pairs(value, path)]}
         if kind in (bytes, bytearray):
             return {"$" + kind.__name__: self._blob(bytes(value))}
         if kind is array.array:
@@ -60,9 +66,11 @@ class Snapshot:
     def _encode_library_value(self, value: Any, path: str) -> Any:
         torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
         if torch is not None and isinstance(value, torch.Tensor):
+            _refuse_tensor(torch, value, path)
             self._tensors[str(len(self._tensors))] = value.detach().to("cpu", copy=True)
             return {"$tensor": str(len(self._tensors) - 1)}
         if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)) and not value.dtype.hasobject:
+            _refuse_array(numpy, value, path)
             name = "$ndarray" if isinstance(value, numpy.ndarray) else "$scalar"
             return {name: [value.dtype.str, list(value.shape), *self._blob(value.tobytes())]}
         if isinstance(value, tuple) and not hasattr(value, "_fields"):
@@ -77,6 +85,26 @@ class Snapshot:
         self._chunks.append(data)
         self._offset += len(data)
         return place
+
+
+def _refuse_tensor(torch: Any, value: Any, path: str) -> None:
+    """What `torch.load(weights_only=True)` would not give back is refused now, while there is something to be done about it."""
+    if value.is_nested:
+        raise _unsavable(path, "nested tensor, which PyTorch does not load again", "Give the list of its parts: unbind()")
+    # A torch.nn.Buffer is a plain tensor too, but where it is a type of its own it counts as one.
+    if type(value) not in (torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.Tensor)):
+        raise _unsavable(path, f"{type(value).__name__}, a tensor type that PyTorch does not load again", "Give a plain one: as_subclass(torch.Tensor), or whatever it is made from")
+
+
+def _refuse_array(numpy: Any, value: Any, path: str) -> None:
+    if isinstance(value, numpy.ndarray) and type(value) is not numpy.ndarray:
+        raise _unsavable(path, f"{type(value).__name__}, which would come back as a plain array", "Give its plain parts, such as numpy.asarray(x) (and x.mask of a masked array)")
+    if numpy.dtype(value.dtype.str) != value.dtype:
+        raise _unsavable(path, f"NumPy value of the type {value.dtype}, whose fields or meaning would be lost", "Give each field as an array of its own, or a view as a plain type")
+
+
+def _unsavable(path: str, kind: str, next_step: str) -> CheckpointError:
+    return CheckpointError("cannot save the state", f"{path} is a {kind}", next_step)
 
 
 def decode(opened: Callable[[str], BinaryIO], names: List[str]) -> Any:
@@ -99,7 +127,14 @@ def _load_tensors(opened: Callable[[str], BinaryIO]) -> Dict[str, Any]:
     except ImportError as error:
         raise CheckpointError("cannot load the checkpoint", "it holds tensors, and PyTorch cannot be imported", "Install the PyTorch it was written with") from error
     with opened(TENSORS) as file:
-        loaded: Dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            loaded: Dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # UnpicklingError, EOFError, RuntimeError; on other bytes that are no checkpoint anything else
+            if "allocat" in str(error).lower():  # torch says so of a lack of memory, with a RuntimeError
+                raise CheckpointError("cannot load the checkpoint", str(error), "Give the process more memory") from error
+            raise ValueError(f"{TENSORS}: {type(error).__name__}: {error}") from error
     return loaded
 
 
@@ -130,6 +165,10 @@ class _Decoder:
             if body[1] is not None:
                 result._metadata = self.decode(body[1])
             return result
+        if tag == "$counter":
+            return Counter({self.decode(key): self.decode(item) for key, item in body})
+        if tag == "$defaultdict":
+            return defaultdict(None if body[0] is None else FACTORIES[body[0]], ((self.decode(key), self.decode(item)) for key, item in body[1]))
         if tag in ("$bytes", "$bytearray"):
             data = self._blob(*body)
             return data if tag == "$bytes" else bytearray(data)

@@ -62,6 +62,7 @@ class Desk:
         self.resumed: Optional[Resumed] = None
         self._resumed_at = 0.0  # monotonic, as every time here that is not called real
         self.want: Optional[str] = None  # 'forced' | 'final'
+        self._wished_at = float("-inf")  # when the newest wish was made: only a save taken since then has served it
         self.sigterm = False
         self.stay_until = 0.0  # real time, of the latest final request
         self._last: Optional[Tuple[float, Seal]] = None  # with the monotonic time its snapshot was taken
@@ -86,7 +87,8 @@ class Desk:
 
     def sealed(self, seal: Seal, taken_at: float, forced: bool, closes: bool) -> None:
         with self._changed:
-            self._last = (taken_at, seal)
+            if self._last is None or taken_at >= self._last[0]:  # a save that was given up may end after a newer one
+                self._last = (taken_at, seal)
             if forced:
                 self._last_forced = time.monotonic()
                 self.want = None if self.want == "forced" else self.want
@@ -102,8 +104,10 @@ class Desk:
 
     def failed(self, error: CheckpointError, taken_at: float) -> None:
         with self._changed:
-            self._failure = (taken_at, error)
-            self.want = None
+            if self._failure is None or taken_at >= self._failure[0]:
+                self._failure = (taken_at, error)
+            if taken_at >= self._wished_at:
+                self.want = None
             self._changed.notify_all()
 
     # --- the hook's side ---
@@ -118,20 +122,27 @@ class Desk:
                 raise Refusal(409, "not-resumed", "cannot checkpoint yet", "this attempt is not past its resume point, so there is nothing of its own to save", "End it with SIGTERM: no work is lost")
             if final:
                 self.stay_until = max(self.stay_until, time.time() + NO_DEADLINE_SECONDS if deadline is None else deadline)
-            if not final and self._closed_by is None and self._last is not None and asked_at - self._last_forced < FORCED_EVERY_SECONDS:
-                return self._last[1]
-            self.want = "final" if final else (self.want or "forced")
-            while True:
-                if self._closed_by is not None:
-                    return self._closed_by
-                if not final and self._last is not None and self._last[0] >= asked_at:
-                    return self._last[1]
+            answer = self._answer(final, asked_at)
+            if answer is None:
+                self.want = "final" if final else (self.want or "forced")
+                self._wished_at = asked_at
+            while answer is None:
                 if self._failure is not None and (self._over or self._failure[0] >= asked_at):
                     raise _refusal(self._failure[1])
                 left = give_up - time.monotonic()
                 if left <= 0:
                     raise Refusal(503, "no-step-boundary", "no checkpoint yet", f"the training loop has not finished step {self.step} and its save by the deadline", "The wish stands: it is served at the next step boundary. Call again, or use the last periodic checkpoint")
                 self._changed.wait(left)
+                answer = self._answer(final, asked_at)
+            return answer
+
+    def _answer(self, final: bool, asked_at: float) -> Optional[Seal]:
+        """The seal that answers a request already, if there is one. A forced save answers all who ask before it is 30 s old, while it was
+        written too: they would get the same seal a moment later."""
+        if self._closed_by is not None or final or self._last is None:
+            return self._closed_by
+        fresh = self._last[0] >= asked_at or asked_at - self._last_forced < FORCED_EVERY_SECONDS
+        return self._last[1] if fresh else None
 
     def progress(self) -> Dict[str, Any]:
         with self._changed:

@@ -22,7 +22,9 @@ class CheckpointError(Exception):
 
 
 class StorageError(CheckpointError):
-    """The checkpoint folder or bucket cannot be read or written right now."""
+    """The checkpoint folder or bucket cannot be read or written right now. `full`: for lack of room."""
+
+    full = False
 
 
 class Superseded(Exception):
@@ -53,7 +55,9 @@ def storage_errors(what: str, where: str) -> Iterator[None]:
 def _storage_error(error: OSError, what: str, where: str) -> StorageError:
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
-        return StorageError(what, f"{where} is full ({reason})", "Free some space there or choose another folder with NERVE_CHECKPOINT_URI")
+        full = StorageError(what, f"{where} is full ({reason})", "Free some space there or choose another folder with NERVE_CHECKPOINT_URI")
+        full.full = True
+        return full
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}:
         return StorageError(what, f"{where} cannot be used ({reason})", "Make it a folder this user can write, or choose another with NERVE_CHECKPOINT_URI")
     return StorageError(what, f"{where} failed ({reason})", "Check that disk or mount, or choose another folder with NERVE_CHECKPOINT_URI")

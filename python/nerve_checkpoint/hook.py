@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, List, Optional, Tuple, Type, cast
 
 from .desk import FINAL_REASONS, OTHER_REASONS, Desk, Refusal
 from .errors import say
 from .settings import parse_instant
 
 MAX_BODY_BYTES = 1 << 16
+# Strangers may connect: they must not use up the training's file descriptors, nor keep out who has the token.
+MAX_CONNECTIONS = 32
+READ_SECONDS = 10.0  # for a whole request
+_ROOM_SECONDS = 0.5
 _BIND_AGAIN_SECONDS = 0.5
 
 
@@ -66,7 +71,52 @@ class HookServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Each connection carries one request. When there are too many, the one that has been at its request for longest goes."""
+
     daemon_threads = True
+    request_queue_size = 128  # with the usual 5 a burst of callers makes others wait a second and more
+
+    def __init__(self, address: Tuple[str, int], handler: Type[BaseHTTPRequestHandler]) -> None:
+        self._changed = threading.Condition()
+        self._reading: Dict[Any, Optional[float]] = {}  # open sockets, oldest first: since when, or None once the request is read
+        super().__init__(address, handler)
+
+    def has_read(self, request: Any) -> None:
+        with self._changed:
+            self._reading[request] = None
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            if len(self._reading) >= MAX_CONNECTIONS:
+                self._hang_up([other for other, since in self._reading.items() if since is not None][:1])
+                self._changed.wait_for(lambda: len(self._reading) < MAX_CONNECTIONS, _ROOM_SECONDS)
+            room = len(self._reading) < MAX_CONNECTIONS
+            if room:
+                self._reading[request] = time.monotonic()
+        if room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._reading.pop(request, None)
+            self._changed.notify_all()
+
+    def service_actions(self) -> None:
+        """Between two connections, and every so often."""
+        late = time.monotonic() - READ_SECONDS
+        with self._changed:
+            self._hang_up([request for request, since in self._reading.items() if since is not None and since < late])
+
+    def _hang_up(self, requests: List[Any]) -> None:
+        """Their threads then read the end of the request, and end."""
+        for request in requests:
+            try:
+                request.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has hung up itself
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that hung up is no news for the training's log."""
@@ -76,7 +126,7 @@ def _handler(server: HookServer, desk: Desk, token: str) -> Type[BaseHTTPRequest
     expected = f"Bearer {token}".encode()
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10.0
+        timeout = READ_SECONDS  # of one read or write
         server_version = "nerve-checkpoint"
         sys_version = ""
 
@@ -106,6 +156,7 @@ def _handler(server: HookServer, desk: Desk, token: str) -> Type[BaseHTTPRequest
         def _result(self, path: str, make: Any) -> Any:
             try:
                 self._raw = self._read_body()
+                cast(_Server, self.server).has_read(self.request)
                 given = self.headers.get("Authorization", "").encode("utf-8", "replace")
                 if not hmac.compare_digest(given, expected):
                     raise Refusal(401, "unauthorized", "refused", "the bearer token is missing or wrong", "Send Authorization: Bearer $NERVE_HOOK_TOKEN of this attempt")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from .entries import FORMAT, MAX_ENTRY_BYTES, CheckpointEntry, Entry, ResumeEntry, Unreadable, parse_entry, seal_id
 from .errors import CheckpointError, Superseded
@@ -37,7 +38,8 @@ class SealLog:
 
     @property
     def entries(self) -> List[Entry]:
-        return [self._entries[number] for number in sorted(self._entries)]
+        known = self._entries.copy()  # at once: another thread may be learning
+        return [known[number] for number in sorted(known)]
 
     @property
     def checkpoints(self) -> List[CheckpointEntry]:
@@ -47,14 +49,34 @@ class SealLog:
     def resumes(self) -> List[ResumeEntry]:
         return [entry for entry in self.entries if isinstance(entry, ResumeEntry)]
 
+    def copy(self) -> "SealLog":
+        """For a thread of its own: one that hangs in the network then holds up nobody else."""
+        other = SealLog(self._store)
+        other.learn(self)
+        return other
+
+    def learn(self, other: "SealLog") -> None:
+        self._entries.update(other._entries.copy())
+
     def refresh(self) -> Steps[None]:
         """Reads the entries not seen yet; those seen never change."""
         found = (_SEAL.fullmatch(name) for name in self._store.names(FOLDER))
         numbers = sorted(int(match.group(1)) for match in found if match is not None)
         yield  # reading what never changes commutes with every other step, so this is the only place to stop at
-        for number in numbers:
-            if number not in self._entries:
-                self._entries[number] = parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES))
+        unseen = [number for number in numbers if number not in self._entries]
+        if len(unseen) < 2 or self._store.readers < 2:
+            self._take_in(unseen, map(self._read, unseen))
+        else:
+            with ThreadPoolExecutor(self._store.readers, "nerve-log") as pool:
+                self._take_in(unseen, pool.map(self._read, unseen))
+
+    def _take_in(self, numbers: List[int], contents: Iterator[Optional[bytes]]) -> None:
+        """In order, so that one that cannot be read leaves those before it known."""
+        for number, data in zip(numbers, contents):
+            self._entries[number] = parse_entry(number, data)
+
+    def _read(self, number: int) -> Optional[bytes]:
+        return self._store.read(_path(number), MAX_ENTRY_BYTES)
 
     def take_epoch(self, job: Optional[str], attempt: Optional[int], ready: Callable[["SealLog"], bool]) -> Steps[Optional[Holder]]:
         """Appends a resume entry, which fences every older holder; None while `ready` refuses."""
@@ -68,11 +90,15 @@ class SealLog:
             if (yield from self._create(number, body)):
                 return Holder(job, mine, number)
 
-    def seal(self, holder: Holder, body: Dict[str, Any]) -> Steps[int]:
-        """Appends a checkpoint entry and answers its number, or raises Superseded."""
+    def seal(self, holder: Holder, body: Dict[str, Any], check: Callable[[], None] = lambda: None) -> Steps[int]:
+        """Appends a checkpoint entry and answers its number, or raises Superseded, or what `check` raises to give it up.
+
+        `check` comes after each look at the log: whoever gives this up and seals after that is either seen, or takes the number first.
+        """
         while True:
             yield from self.refresh()
             check_fence(self, holder)
+            check()
             number = self._next()
             whole = {"type": "checkpoint", "job": holder.job, "attempt": holder.attempt, "epoch": holder.epoch, **body}
             if (yield from self._create(number, whole)):
@@ -80,7 +106,7 @@ class SealLog:
 
     def reads_back(self, number: int) -> bool:
         """Whether the seal stands in the store just as this process wrote it."""
-        return parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES)) == self._entries.get(number)
+        return parse_entry(number, self._read(number)) == self._entries.get(number)
 
     def _next(self) -> int:
         return max(self._entries, default=0) + 1
@@ -91,7 +117,7 @@ class SealLog:
         created = yield from self._store.create(_path(number), data)
         if not created:
             # A request that was retried below us may have been first itself.
-            there = parse_entry(number, self._store.read(_path(number), MAX_ENTRY_BYTES))
+            there = parse_entry(number, self._read(number))
             created = not isinstance(there, Unreadable) and there.nonce == nonce
         if created:
             self._entries[number] = parse_entry(number, data)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Callable, Iterator, List, Optional, cast
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, cast
 
-from .errors import CheckpointError, StorageError
+from .errors import CheckpointError, StorageError, storage_errors
 from .storage import HashingWriter, Steps, Written
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_NETWORK = ("botocore", "boto3", "s3transfer", "urllib3", "http")
+# botocore tries a request again, but not the reading of its answer.
+_READ_TRIES = 3
+# With botocore's own 60 s one call that hangs would outlast a notice. Retries: (where the user may have set it, our value).
+_CONNECT_SECONDS, _READ_SECONDS = 5, 15
+_RETRIES = {"max_attempts": ("AWS_MAX_ATTEMPTS", 5), "mode": ("AWS_RETRY_MODE", "standard")}
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
+
+
+class _BrokenOff(OSError):
+    """The connection ended in the middle of an answer."""
 
 
 class S3Store:
     poll_seconds = 1.0
     watch_seconds = 30.0  # each look is a LIST request
+    readers = 16
 
     def __init__(self, bucket: str, prefix: str, client: Optional[Any] = None) -> None:
         self._bucket = bucket
@@ -36,13 +48,28 @@ class S3Store:
 
     def read(self, name: str, limit: int) -> Optional[bytes]:
         with _errors("cannot read a checkpoint", self.place):
-            try:
-                body = self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
-            except Exception as error:
-                if _code(error) in _ABSENT:
-                    return None
-                raise
-            return cast(bytes, body.read(limit + 1))
+            for _ in range(_READ_TRIES - 1):
+                try:
+                    return self._read_once(name, limit)
+                except _BrokenOff:
+                    pass
+            return self._read_once(name, limit)
+
+    def _read_once(self, name: str, limit: int) -> Optional[bytes]:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
+        except Exception as error:
+            if _code(error) in _ABSENT:
+                return None
+            raise
+        try:
+            data = cast(bytes, answer["Body"].read(limit + 1))
+        except Exception as error:  # botocore's, urllib3's or a socket's
+            raise _BrokenOff(f"{name}: {error}") from error
+        expected = min(int(answer["ContentLength"]), limit + 1)
+        if len(data) < expected:
+            raise _BrokenOff(f"the connection broke after {len(data)} of {expected} bytes of {name}")
+        return data
 
     def create(self, name: str, data: bytes) -> Steps[bool]:
         yield
@@ -66,8 +93,9 @@ class S3Store:
 
     def write(self, name: str, fill: Callable[[HashingWriter], None], check: Callable[[], None]) -> Written:
         with tempfile.TemporaryFile() as file:
-            written = HashingWriter(cast(BinaryIO, file), check).fill(fill)
-            file.seek(0)
+            with storage_errors("cannot write a checkpoint", f"{tempfile.gettempdir()} (for temporary files)"):
+                written = HashingWriter(cast(BinaryIO, file), check).fill(fill)
+                file.seek(0)
             with _errors("cannot write a checkpoint", self.place):
                 self._client.upload_fileobj(file, self._bucket, self._key(name), Callback=lambda _sent: check())
                 stored = self._client.head_object(Bucket=self._bucket, Key=self._key(name))["ContentLength"]
@@ -103,10 +131,17 @@ class S3Store:
 def _client() -> Any:
     try:
         import boto3
+        import botocore.session
+        from botocore.config import Config
     except ImportError as error:
         raise CheckpointError("cannot open an s3:// checkpoint folder", "boto3 is not installed", "Run: pip install 'boto3>=1.36'") from error
     try:
-        return boto3.client("s3")
+        own = botocore.session.get_session().get_scoped_config()
+        retries: Dict[str, Any] = {}
+        for name, (variable, value) in _RETRIES.items():
+            if not os.environ.get(variable) and variable[len("AWS_") :].lower() not in own:
+                retries[name] = value
+        return boto3.client("s3", config=Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries, max_pool_connections=2 * S3Store.readers))
     except Exception as error:  # botocore's own, or a ValueError
         raise CheckpointError("cannot open an s3:// checkpoint folder", f"boto3 does not take this process's AWS settings: {error}", "Check AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL, and ~/.aws/config") from error
 
@@ -118,10 +153,10 @@ def _code(error: Exception) -> str:
 
 @contextmanager
 def _errors(what: str, place: str) -> Iterator[None]:
-    """botocore and s3transfer errors become StorageError; our own pass."""
+    """Errors of botocore and what lies below it become StorageError; our own pass."""
     try:
         yield
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("botocore", "boto3", "s3transfer") and not isinstance(error, OSError):
+        if type(error).__module__.split(".")[0] not in _NETWORK and not isinstance(error, OSError):
             raise
         raise StorageError(what, f"{place}: {error}", "Check the bucket, the credentials and their rights (s3:GetObject, PutObject, ListBucket, DeleteObject)") from error

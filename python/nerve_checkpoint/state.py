@@ -18,6 +18,8 @@ Part = Tuple[Callable[[], Any], Callable[[Any], None]]
 class State:
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self._parts = {name: _part(name, value) for name, value in parts.items()}
+        self._generators = [name for name, value in parts.items() if _is_generator(value)]
+        self._again: Callable[[], None] = _nothing
 
     def capture(self) -> Dict[str, Any]:
         return {"parts": {name: get() for name, (get, _) in self._parts.items()}, "random": _capture_random()}
@@ -31,7 +33,33 @@ class State:
             say(f"the checkpoint's {name} is not used: the script gives no such state")
         for name, (_, put) in self._parts.items():
             put(saved[name])
-        _restore_random(tree["random"])
+        if not _restore_random(tree["random"]):
+            say("the checkpoint was written with other GPUs: the resumed run will differ from an uninterrupted one")
+
+        drawn = {name: saved[name] for name in self._generators}  # not the whole tree, which may be large
+        states = tree["random"]
+
+        def again() -> None:
+            for name, state in drawn.items():
+                self._parts[name][1](state)
+            _restore_random(states)
+
+        self._again = again
+
+    def restore_random_again(self) -> None:
+        """Puts the generators back once more, at the first step: what was drawn meanwhile (by iter(DataLoader), say) must not shift them."""
+        self._again()
+        self._again = _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+def _is_generator(value: Any) -> bool:
+    """Of `random`, NumPy or torch; not anything else that has a state: putting that back again could undo what the script has done."""
+    torch = sys.modules.get("torch")
+    return isinstance(value, random.Random) or hasattr(value, "bit_generator") or (torch is not None and isinstance(value, torch.Generator))
 
 
 def _part(name: str, value: Any) -> Part:
@@ -102,7 +130,8 @@ def _capture_random() -> Dict[str, Any]:
     return states
 
 
-def _restore_random(states: Dict[str, Any]) -> None:
+def _restore_random(states: Dict[str, Any]) -> bool:
+    """False if the checkpoint's GPUs are not those of here."""
     random.setstate(states["python"])
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if "numpy" in states and numpy is not None:
@@ -113,4 +142,5 @@ def _restore_random(states: Dict[str, Any]) -> None:
         if torch.cuda.is_available() and torch.cuda.device_count() == len(states["cuda"]):
             torch.cuda.set_rng_state_all(states["cuda"])
         else:
-            say("the checkpoint was written with other GPUs: the resumed run will differ from an uninterrupted one")
+            return False
+    return True

@@ -31,6 +31,7 @@ class Store(Protocol):
     place: str
     poll_seconds: float
     watch_seconds: float
+    readers: int  # how many threads read a long log
 
     def names(self, folder: str) -> List[str]:
         """Names of files and folders directly in a folder; none if it does not exist."""
@@ -117,6 +118,7 @@ def open_store(uri: str) -> Store:
 class FileStore:
     poll_seconds = 0.1
     watch_seconds = 1.0
+    readers = 1
 
     def __init__(self, root: str) -> None:
         self.place = root

@@ -31,7 +31,7 @@ needs_torch = unittest.skipUnless(importlib.util.find_spec("torch"), "PyTorch is
 class MemoryStore:
     """A store of one dict, with the same steps in `create` as the folder's."""
 
-    place, poll_seconds, watch_seconds = "memory", 0.0, 1.0
+    place, poll_seconds, watch_seconds, readers = "memory", 0.0, 1.0, 1
 
     def __init__(self):
         self.files = {}

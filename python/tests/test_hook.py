@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 import unittest
+from unittest import mock
 
 from support import TOKEN, call, free_port, instant
 
+from nerve_checkpoint import hook
 from nerve_checkpoint.desk import Desk, Resumed, Seal
 from nerve_checkpoint.errors import CheckpointError, StorageError
 from nerve_checkpoint.hook import HookServer
@@ -111,6 +114,43 @@ class Hook(unittest.TestCase):
                 answer = self.checkpoint("interruption", instant(20))
                 self.assertEqual((answer[0], answer[1]["error"]["why"]), (status, error.why))
 
+    def ask_beside(self, reason):
+        """Asks from another thread, waits until the wish is there, and answers a function that waits for the outcome."""
+        answers = []
+        before = self.desk._wished_at
+        thread = threading.Thread(target=lambda: answers.append(self.checkpoint(reason, instant(10))), daemon=True)
+        thread.start()
+        while self.desk._wished_at == before:
+            time.sleep(0.002)
+        return lambda: (thread.join(10), answers[0])[1]
+
+    def test_an_older_save_that_fails_takes_no_newer_wish_with_it(self):
+        self.resume()
+        for reason, wish in [("interruption", "final"), ("periodic", "forced")]:
+            with self.subTest(reason):
+                taken = time.monotonic()
+                answer = self.ask_beside(reason)
+                self.desk.failed(StorageError("cannot write", "it is full", "Free space"), taken)
+                self.assertEqual(self.desk.want, wish)
+                self.desk.failed(CheckpointError("cannot save", "a set", "Use a list"), time.monotonic())
+                self.assertEqual((answer()[0], self.desk.want), (500, None))
+
+    def test_who_asks_while_a_forced_save_is_written_is_answered_by_it(self):
+        self.resume()
+        first = self.ask_beside("rebalance")
+        taken = time.monotonic()
+        second = self.ask_beside("drill")
+        self.desk.sealed(SEAL, taken, forced=True, closes=False)
+        self.assertEqual((second(), self.desk.want), (first(), None))
+
+    def test_a_save_that_ends_after_a_newer_one_changes_nothing(self):
+        self.resume()
+        taken = time.monotonic()
+        self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+        self.desk.sealed(SEAL, taken, forced=True, closes=False)
+        self.assertEqual(call(self.port, "/v1/progress")[1]["lastCheckpoint"]["step"], FINAL.step)
+        self.assertEqual(self.checkpoint("move")[1]["step"], FINAL.step)
+
     def test_no_step_boundary_by_the_deadline_answers_503_and_the_wish_stands(self):
         self.resume()
         began = time.monotonic()
@@ -118,6 +158,54 @@ class Hook(unittest.TestCase):
         self.assertEqual((status, body["error"]["code"]), (503, "no-step-boundary"))
         self.assertLess(time.monotonic() - began, 5)
         self.assertEqual(self.desk.want, "final")
+
+    def connect(self, data=b"G"):
+        connection = socket.create_connection(("127.0.0.1", self.port), 5)
+        self.addCleanup(connection.close)
+        connection.sendall(data)
+        return connection
+
+    def handlers(self):
+        return sum("process_request_thread" in thread.name for thread in threading.enumerate())
+
+    def test_a_flood_of_slow_callers_takes_few_connections_and_keeps_nobody_out(self):
+        self.resume()
+        with mock.patch.object(hook, "MAX_CONNECTIONS", 4):
+            asking = []
+            self.addCleanup(lambda: [wait() for wait in asking])
+            asking.append(self.ask_beside("interruption"))
+            for _ in range(20):
+                self.connect()
+            self.assertEqual(call(self.port, "/v1/progress")[0], 200)
+            self.assertLessEqual(self.handlers(), 6)  # one or two may just be ending
+            self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+            self.assertEqual(asking[0]()[0], 200)
+
+    def test_more_callers_that_wait_for_a_save_than_there_may_be_are_hung_up_on(self):
+        self.resume()
+        with mock.patch.object(hook, "MAX_CONNECTIONS", 2):
+            waiting = [self.ask_beside("interruption"), self.ask_beside("move")]
+            with self.assertRaises(OSError):
+                call(self.port, "/v1/progress")
+            self.desk.sealed(FINAL, time.monotonic(), forced=False, closes=True)
+            self.assertEqual([wait()[0] for wait in waiting], [200, 200])
+        self.assertEqual(call(self.port, "/v1/progress")[0], 200)
+
+    def test_a_caller_that_sends_a_byte_now_and_then_is_hung_up_on(self):
+        with mock.patch.object(hook, "READ_SECONDS", 0.3):
+            slow = self.connect()
+            slow.settimeout(0.1)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                try:
+                    slow.sendall(b"x")
+                    if slow.recv(1) == b"":
+                        return
+                except socket.timeout:
+                    pass
+                except OSError:
+                    return
+        self.fail("it is still listened to")
 
     def test_a_taken_port_is_tried_again(self):
         port = free_port()

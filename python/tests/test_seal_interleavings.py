@@ -9,7 +9,7 @@ from unittest import mock
 
 from support import CheckThenWriteStore, MemoryStore, every_interleaving
 
-from nerve_checkpoint.errors import Superseded
+from nerve_checkpoint.errors import Cancelled, Superseded
 from nerve_checkpoint.log import Holder, SealLog, check_fence, predecessor_is_done
 from nerve_checkpoint.storage import FileStore, run
 
@@ -147,6 +147,37 @@ class SealInterleavings(unittest.TestCase):
                 count, faults = explore(MemoryStore, cast)
                 self.assertEqual(faults[:1], [])
                 self.assertGreater(count, least)
+
+    def test_a_save_that_was_given_up_never_seals_after_the_final_one(self):
+        wrong = []
+
+        def make():
+            scene = Scene(MemoryStore())
+            given_up = []
+
+            def check():
+                if given_up:
+                    raise Cancelled()
+
+            def hung():
+                try:
+                    yield from scene.first.seal(scene.holder, body(5), check)
+                except Cancelled:
+                    pass
+
+            def final():
+                given_up.append(True)
+                yield from scene.first.copy().seal(scene.holder, body(9, final=True))
+
+            def sound(trace):
+                steps = [entry["step"] for entry in scene.entries().values() if entry["type"] == "checkpoint"]
+                if steps not in ([1, 9], [1, 5, 9]):
+                    wrong.append((steps, trace))
+
+            return [hung(), final()], sound
+
+        self.assertGreater(every_interleaving(make), 20)
+        self.assertEqual(wrong[:1], [])
 
     def test_a_writer_that_dies_between_any_two_steps_leaves_a_sound_log(self):
         # What the dead one wrote without reporting it is allowed: only numbers and the fence are checked.

@@ -5,7 +5,8 @@ import io
 import math
 import random
 import unittest
-from collections import OrderedDict
+import warnings
+from collections import Counter, OrderedDict, defaultdict
 
 from support import HashingWriter, needs_numpy, needs_torch
 
@@ -42,6 +43,15 @@ class Codec(unittest.TestCase):
                 self.assertIs(type(back), type(value))
         self.assertEqual(through(ordered)._metadata, {"": {"version": 2}})
         self.assertTrue(math.isnan(through(float("nan"))))
+
+    def test_dicts_that_count_or_fill_in_come_back_as_such(self):
+        counted = through(Counter({3: 1, "x": 2}))
+        self.assertEqual((type(counted), list(counted.items()), counted[9]), (Counter, [(3, 1), ("x", 2)], 0))
+        for factory in (int, float, str, list, dict, tuple, None):
+            back = through(defaultdict(factory, {1: (2,)}))
+            self.assertEqual((type(back), back.default_factory, back), (defaultdict, factory, {1: (2,)}))
+        with self.assertRaisesRegex(CheckpointError, "state is a defaultdict"):
+            Snapshot(defaultdict(lambda: 1))
 
     def test_a_snapshot_is_a_copy(self):
         live = {"list": [1, [2]], "array": array.array("d", [1.0]), "bytes": bytearray(b"a")}
@@ -135,6 +145,14 @@ class NumPy(unittest.TestCase):
 
         with self.assertRaises(CheckpointError):
             Snapshot(numpy.array([object()]))
+        for value, words in [
+            (numpy.zeros(2, dtype=[("a", "i4")]), "fields"), (numpy.zeros(2, dtype=[("a", "i4")])[0], "fields"),
+            (numpy.ma.array([1.0, 2.0], mask=[False, True]), "MaskedArray.*numpy.asarray"), (numpy.zeros((1, 1)).view(numpy.recarray), "recarray"),
+        ]:
+            with self.subTest(value=value), self.assertRaisesRegex(CheckpointError, rf"state\.x is a .*{words}"):
+                Snapshot({"x": value})
+        for value in [numpy.zeros(2, "M8[ns]"), numpy.arange(3, dtype=">i4"), numpy.array(["ab"])]:
+            self.assertEqual((through(value).dtype, through(value).tolist()), (value.dtype, value.tolist()))
         saved = through(State({"w": numpy.zeros(3)}).capture())
         with self.assertRaisesRegex(CheckpointError, "shape"):
             State({"w": numpy.zeros(4)}).restore(saved)
@@ -142,6 +160,28 @@ class NumPy(unittest.TestCase):
 
 @needs_torch
 class Torch(unittest.TestCase):
+    def test_tensors_that_would_not_load_again_are_refused(self):
+        import torch
+
+        class Own(torch.Tensor):
+            pass
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nested tensors are a prototype
+            nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+        for value, words in [(torch.zeros(3).as_subclass(Own), r"Own.*as_subclass\(torch.Tensor\)"), (nested, "nested.*unbind")]:
+            with self.assertRaisesRegex(CheckpointError, rf"state\.x is a .*{words}"):
+                Snapshot({"x": value})
+        model = torch.nn.Linear(2, 2)
+        self.assertTrue(torch.equal(through({"w": model.weight})["w"], model.weight))
+
+    def test_every_schedule_comes_back(self):
+        import torch
+
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.1)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 5, 5])
+        self.assertEqual(through(schedule.state_dict()), schedule.state_dict())
+
     def test_a_storage_error_below_torch_save_stays_a_storage_error(self):
         import torch
 

@@ -1,6 +1,8 @@
 """Folders and buckets: exclusive creation, links refused, errors that say what to do, and retention."""
 
 import errno
+import http.client
+import importlib.util
 import io
 import os
 import shutil
@@ -11,8 +13,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
-from support import REAL_S3, needs_s3, tree
+from support import REAL_S3, needs_s3, needs_torch, tree
 
+from nerve_checkpoint import storage
 from nerve_checkpoint.codec import Snapshot
 from nerve_checkpoint.errors import Cancelled, CheckpointError, StorageError, Superseded
 from nerve_checkpoint.loader import load_newest
@@ -37,6 +40,13 @@ class ClientError(Exception):
 ClientError.__module__ = "botocore.exceptions"
 
 
+class ReadError(Exception):
+    """Shaped like urllib3's."""
+
+
+ReadError.__module__ = "urllib3.exceptions"
+
+
 class FakeS3:
     """The few calls of a boto3 client that S3Store makes, on a dict."""
 
@@ -52,7 +62,7 @@ class FakeS3:
     def get_object(self, Bucket, Key):
         if Key not in self.objects:
             raise ClientError("NoSuchKey")
-        return {"Body": io.BytesIO(self.objects[Key])}
+        return {"Body": io.BytesIO(self.objects[Key]), "ContentLength": len(self.objects[Key])}
 
     def head_object(self, Bucket, Key):
         return {"ContentLength": len(self.objects[Key])}
@@ -179,6 +189,47 @@ class Folder(Contract, unittest.TestCase):
         self.assertEqual(tree(self.base), before)
         self.assertEqual(self.store.names("data"), [])
 
+    def small_disk(self, capacity):
+        """A disk that takes so many bytes of files."""
+        real = storage._sync
+
+        def sync(file):
+            file.flush()
+            if sum(len(data) for data in tree(self.base).values()) > capacity:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            real(file)
+
+        return mock.patch.object(storage, "_sync", sync)
+
+    def test_a_disk_full_of_useless_data_is_tidied_and_the_save_tried_once_more(self):
+        whole = bytes(10_000)
+        for attempt in (1, 2):  # each seals twice and dies in the middle of its third save
+            log = SealLog(self.store)
+            holder = run(log.take_epoch("j", attempt, lambda _: True))
+            for step in (1, 2):
+                Saver(self.store, log, holder, None).save(Snapshot(whole), step, "test", False, False, 0.0)
+            self.store.write(f"data/a{attempt}-e{holder.epoch}-s3-deadbeef/state.json", lambda out: out.write(whole), nothing)
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 2, lambda _: True)), None)
+        with self.small_disk(60_000 + 12_000):
+            self.assertEqual(saver.save(Snapshot(whole), 4, "test", False, False, 0.0).step, 4)
+            self.assertEqual(sorted(self.store.names("data"))[0][:2], "a1")  # an older attempt may be alive for ten minutes
+            self.assertEqual(len(self.store.names("data")), 4)  # that one's, the newest two of before, and this
+            self.assertEqual(saver.save(Snapshot(whole), 5, "test", False, False, 0.0).step, 5)
+        with self.small_disk(0), self.assertRaisesRegex(StorageError, "is full"):
+            saver.save(Snapshot(whole), 6, "test", False, False, 0.0)
+        self.assertIsNotNone(load_newest(self.store, log)[0])
+
+    def test_a_disk_with_no_room_for_the_seal_is_tidied_too(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        for step in (1, 2, 3):
+            saver.save(Snapshot(bytes(10_000)), step, "test", False, False, 0.0)
+        used = sum(len(data) for data in tree(self.base).values())
+        with self.small_disk(used + 10_000 + 100):
+            data = saver.write(Snapshot(bytes(9_900)), 4)
+            self.assertEqual(saver.seal(data, 4, "test", False, False, 0.0).number, 5)
+
     def test_an_unusable_folder_says_so(self):
         with open(os.path.join(self.base, "file"), "wb"):
             pass
@@ -217,9 +268,79 @@ class Bucket(Contract, unittest.TestCase):
         with self.assertRaisesRegex(CheckpointError, "ignores If-None-Match"):
             run(S3Store("bucket", "p", Overwriting()).create("seal/0000000001.json", b"1"))
 
+    def test_a_long_log_is_read_by_several_at_once(self):
+        log = SealLog(self.store)
+        run(log.take_epoch("j", 1, lambda _: True))
+        for _ in range(7):
+            run(log.take_epoch("j", 1, lambda _: True))
+        pairs = threading.Barrier(2, timeout=5)
+        real = self.store._client.get_object
+        again = SealLog(self.store)
+        with mock.patch.object(self.store._client, "get_object", lambda **ask: (pairs.wait(), real(**ask))[1]):
+            run(again.refresh())
+        self.assertEqual(again.entries, log.entries)
+
+    def broken_reads(self, *bodies):
+        """Answers of `get_object` whose connections break: bytes are all that arrives, an exception is raised by the read."""
+        left = list(bodies)
+        real = self.store._client.get_object
+
+        def get_object(**ask):
+            answer = real(**ask)
+            if left:
+                broken = left.pop(0)
+                answer["Body"] = io.BytesIO(broken) if isinstance(broken, bytes) else mock.Mock(read=mock.Mock(side_effect=broken))
+            return answer
+
+        return mock.patch.object(self.store._client, "get_object", get_object)
+
+    def test_a_body_cut_short_is_read_again_and_never_taken_as_whole(self):
+        run(self.store.create("seal/0000000001.json", b"0123456789"))
+        broken = http.client.IncompleteRead(b"01")
+        with self.broken_reads(b"01", broken):
+            self.assertEqual(self.store.read("seal/0000000001.json", 100), b"0123456789")
+        with self.broken_reads(b"0123"):
+            self.assertEqual(self.store.read("seal/0000000001.json", 3), b"0123")
+        for body in (b"01", broken, ReadError("reset")):
+            with self.subTest(body), self.broken_reads(*[body] * 9), self.assertRaisesRegex(StorageError, "cannot read a checkpoint"):
+                self.store.read("seal/0000000001.json", 100)
+
+    def test_a_full_folder_for_temporary_files_is_a_storage_error(self):
+        def full(out):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with self.assertRaisesRegex(StorageError, "is full"):
+            self.store.write("data/one/x.bin", full, nothing)
+
     def test_other_errors_say_what_to_check(self):
         with mock.patch.object(FakeS3, "get_object", side_effect=ClientError("AccessDenied")), self.assertRaisesRegex(StorageError, "s3:GetObject"):
             self.store.read("seal/0000000001.json", 10)
+
+
+@unittest.skipUnless(importlib.util.find_spec("boto3"), "boto3 is not installed")
+class Patience(unittest.TestCase):
+    """No call to S3 may hang for longer than a notice lasts."""
+
+    def settings(self, **env):
+        here = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true", **env}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        with mock.patch.dict(os.environ, {**clean, **here}, clear=True), mock.patch("boto3.DEFAULT_SESSION", None):
+            return open_store("s3://bucket/p")._client.meta.config
+
+    def test_a_call_that_hangs_is_tried_again_soon(self):
+        config = self.settings()
+        self.assertEqual((config.connect_timeout, config.read_timeout), (5, 15))
+        self.assertEqual(config.retries, {"mode": "standard", "total_max_attempts": 6})
+
+    def test_what_the_environment_says_is_kept(self):
+        config = self.settings(AWS_MAX_ATTEMPTS="9", AWS_RETRY_MODE="adaptive")
+        self.assertEqual(config.retries, {"mode": "adaptive", "total_max_attempts": 9})
+
+    def test_what_the_users_configuration_says_is_kept(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
+            file.write("[default]\nmax_attempts = 7\n")
+            file.flush()
+            self.assertEqual(self.settings(AWS_CONFIG_FILE=file.name).retries, {"mode": "standard", "total_max_attempts": 7})
 
 
 @needs_s3
@@ -349,6 +470,36 @@ class Corrupt(unittest.TestCase):
                 self.assertEqual((entry.step, state, bad), (10, {"step": 10}, {self.newer.number}))
                 self.assertRegex(said, f"0000000003 .step 20. cannot be used.*{words}.*using checkpoint 0000000002 .step 10. instead")
                 os.replace(self.path(self.newer) + ".good", self.path(self.newer))
+
+    @needs_torch
+    def test_tensors_that_torch_does_not_load_fall_back_aloud(self):
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+
+        class Broken(Snapshot):
+            content = b""
+
+            def files(self):
+                return [*super().files(), ("tensors.pt", lambda out: out.write(self.content))]
+
+        for content in [b"", b"PK\x03\x04 torn", b"\x80\x04cos\nsystem\n."]:
+            broken = Broken({"step": 30})
+            broken.content = content
+            saver.save(broken, 30, "test", False, False, 0.0)
+            entry, state, _, said = self.load()
+            self.assertEqual((entry.step, state), (20, {"step": 20}))
+            self.assertRegex(said, "step 30. cannot be used: its content is not understood.*tensors.pt.*using checkpoint 0000000003 .step 20. instead")
+
+    @needs_torch
+    def test_a_lack_of_memory_is_no_corruption(self):
+        import torch
+
+        log = SealLog(self.store)
+        saver = Saver(self.store, log, run(log.take_epoch("j", 1, lambda _: True)), None)
+        saver.save(Snapshot([torch.zeros(1)]), 30, "test", False, False, 0.0)
+        error = RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000 bytes.")
+        with mock.patch.object(torch, "load", side_effect=error), self.assertRaisesRegex(CheckpointError, "can't allocate memory"):
+            self.load()
 
     def test_a_torn_seal_is_passed_over_aloud(self):
         seal = os.path.join(self.store.place, "seal", "0000000003.json")
