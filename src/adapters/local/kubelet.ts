@@ -3,12 +3,12 @@
 // files of its folder, so that the next agent finds it again.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Log } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import type { AssignedAttempt, CloudApi } from './cloud-api.ts';
-import { attemptEnvironment, type JobPaths } from './job-files.ts';
+import { attemptEnvironment, type JobPaths, readExit, readPid, tail } from './job-files.ts';
 
 export interface KubeletOptions {
   readonly cloud: CloudApi;
@@ -32,8 +32,6 @@ trap : TERM INT HUP
 "$@"
 code=$?
 until echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"; do [ -d "$dir" ] || exit $code; sleep 1; done 2>/dev/null`;
-
-const LOG_TAIL_BYTES = 2000;
 
 export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
   const termAtRealMs = new Map<string, number>();
@@ -107,35 +105,5 @@ function folderOr(cwd: string, fallback: string): string {
     return statSync(cwd).isDirectory() ? cwd : fallback;
   } catch {
     return fallback;
-  }
-}
-
-const readPid = (dir: string): number | null => readNumber(join(dir, 'pid'));
-const readExit = (dir: string): number | null => readNumber(join(dir, 'exit'));
-
-function readNumber(path: string): number | null {
-  try {
-    const value = Number.parseInt(readFileSync(path, 'utf8'), 10);
-    return Number.isNaN(value) ? null : value;
-  } catch {
-    return null;
-  }
-}
-
-/** The last 2 kB of a file. */
-function tail(path: string): string | null {
-  try {
-    const { size } = statSync(path);
-    const from = Math.max(0, size - LOG_TAIL_BYTES);
-    const buffer = Buffer.alloc(size - from);
-    const file = openSync(path, 'r');
-    try {
-      readSync(file, buffer, 0, buffer.length, from);
-    } finally {
-      closeSync(file);
-    }
-    return buffer.toString('utf8');
-  } catch {
-    return null;
   }
 }
