@@ -1,11 +1,12 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cloudClient, localCluster, localNodeHost } from '../../src/adapters/local/cloud-client.ts';
+import type { LaunchAsk } from '../../src/ports.ts';
 import { askFor, clusterContract, nameOf, untilSeen } from './cluster.ts';
-import { localClusterRig, memoryClusterRig } from './cluster-rigs.ts';
+import { type LocalClusterRig, localClusterRig, memoryClusterRig } from './cluster-rigs.ts';
 import { notFailing } from './outage.ts';
 
 clusterContract('memory', memoryClusterRig);
@@ -24,6 +25,44 @@ describe('cluster: this machine', () => {
     await rig.cluster.forget('j-one');
     expect(['j-one', 'j-two'].map(kept)).toEqual([false, true]);
     await rig.close();
+  });
+
+  describe('an attempt', () => {
+    let rig: LocalClusterRig;
+    beforeEach(async () => {
+      rig = await localClusterRig();
+    });
+    afterEach(() => rig.close());
+    const launch = (program: string, cwd: string | null = null, over: Partial<LaunchAsk> = {}) => {
+      const ask = askFor(rig, 'j-one', 'stays', over);
+      const own = ask.spec.program.kind === 'process' ? ask.spec.program.cwd : '';
+      return rig.cluster.launch({ ...ask, spec: { ...ask.spec, program: { kind: 'process', command: ['sh', '-c', program], cwd: cwd ?? own } } });
+    };
+    const ended = (attempt = 1) => untilSeen(rig, nameOf('j-one', attempt), 'ends', (seen) => seen.endedAtMs !== null);
+    const inScratch = (name: string, attempt = 1): string => join(rig.paths.attemptDir('j-one', attempt), 'scratch', name);
+
+    it('whose folder is gone fails, says so in its log, and runs nowhere else; the next one finds the folder again', async () => {
+      const cwd = join(rig.paths.jobDir('j-one'), 'home');
+      await launch(': > "$NERVE_SCRATCH/ran"', cwd);
+      const seen = await ended();
+      expect(seen).toMatchObject({ phase: 'failed', exitCode: 127, logTail: expect.stringContaining(`the folder ${cwd}`) });
+      expect(seen.logTail).toMatch(/is gone.*make it again, then/i);
+      expect(readFileSync(join(rig.paths.attemptDir('j-one', 1), 'log'), 'utf8')).toBe(seen.logTail);
+      expect(existsSync(inScratch('ran'))).toBe(false);
+      mkdirSync(cwd, { recursive: true });
+      await launch('pwd > "$NERVE_SCRATCH/ran"', cwd, { name: nameOf('j-one', 2), attempt: 2 });
+      expect(await ended(2)).toMatchObject({ phase: 'succeeded' });
+      expect(readFileSync(inScratch('ran', 2), 'utf8')).toBe(`${cwd}\n`);
+    });
+
+    it('whose folder is a file now fails, too', async () => {
+      const cwd = join(rig.paths.jobDir('j-one'), 'home');
+      mkdirSync(rig.paths.jobDir('j-one'), { recursive: true });
+      writeFileSync(cwd, '');
+      await launch(': > "$NERVE_SCRATCH/ran"', cwd);
+      expect(await ended()).toMatchObject({ phase: 'failed', logTail: expect.stringContaining('is no folder any more') });
+      expect(existsSync(inScratch('ran'))).toBe(false);
+    });
   });
 
   describe('whose cloud', () => {

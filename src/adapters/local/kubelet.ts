@@ -3,7 +3,7 @@
 // files of its folder, so that the next agent finds it again.
 
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { accessSync, appendFileSync, closeSync, constants, existsSync, mkdirSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Log } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
@@ -80,10 +80,16 @@ async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: str
     const { program } = attempt.spec;
     if (program.kind !== 'process') throw new Error('a pod cannot run on this machine');
     const { command, cwd } = program;
+    // Not of one that an agent before this one has just started.
+    const why = existsSync(join(dir, 'started')) ? null : whyNotIn(cwd);
+    if (why !== null) {
+      failWithout(dir, cwd, why);
+      return null;
+    }
     const output = openSync(join(dir, 'log'), 'a', 0o600);
     try {
       const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, ...command], {
-        cwd: folderOr(cwd, dir),
+        cwd,
         env: attemptEnvironment(attempt, options.paths, options.clock, options.checkpointEveryRealMs),
         stdio: ['ignore', output, output],
         detached: true,
@@ -99,11 +105,28 @@ async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: str
   return pid === null ? null : identify(pid);
 }
 
-/** The folder of the submit may have been deleted since: the attempt then fails with its own message, in its own folder. */
-function folderOr(cwd: string, fallback: string): string {
+/**
+ * Why nothing can run in this folder; null: it can. A program that ran elsewhere would read other files than its user meant, and could even
+ * succeed with them.
+ */
+function whyNotIn(cwd: string): string | null {
   try {
-    return statSync(cwd).isDirectory() ? cwd : fallback;
-  } catch {
-    return fallback;
+    if (!statSync(cwd).isDirectory()) return 'is no folder any more';
+    accessSync(cwd, constants.X_OK);
+    return null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'is gone' : `cannot be entered (${code ?? String(error)})`;
   }
+}
+
+/** As a shell ends that finds no program. The job's own failure: a retry may find the folder again (a network drive, say). */
+const EXIT_NO_FOLDER = 127;
+
+/** The attempt ends without having run: its log and its exit code say so. */
+function failWithout(dir: string, cwd: string, why: string): void {
+  const text = `nerve: the folder ${cwd}, where this job was submitted, ${why}. Make it again, then submit again; a job with retries left tries again by itself.\n`;
+  appendFileSync(join(dir, 'log'), text, { mode: 0o600 });
+  writeFileSync(join(dir, 'exit.new'), `${EXIT_NO_FOLDER}\n`, { mode: 0o600 });
+  renameSync(join(dir, 'exit.new'), join(dir, 'exit'));
 }
