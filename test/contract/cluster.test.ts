@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cloudClient, localCluster, localNodeHost } from '../../src/adapters/local/cloud-client.ts';
 import type { LaunchAsk } from '../../src/ports.ts';
+import { identify, type ProcessIdentity } from '../../src/adapters/process/identity.ts';
 import { askFor, clusterContract, nameOf, untilSeen } from './cluster.ts';
 import { type LocalClusterRig, localClusterRig, memoryClusterRig } from './cluster-rigs.ts';
 import { notFailing } from './outage.ts';
@@ -62,6 +63,32 @@ describe('cluster: this machine', () => {
       await launch(': > "$NERVE_SCRATCH/ran"', cwd);
       expect(await ended()).toMatchObject({ phase: 'failed', logTail: expect.stringContaining('is no folder any more') });
       expect(existsSync(inScratch('ran'))).toBe(false);
+    });
+
+    /** A program that ends with 7 and leaves a child behind, which meets SIGTERM with `trap`. */
+    const leaving = (trap: string): string =>
+      `cd "$NERVE_SCRATCH"; sh -c 'trap "${trap}" TERM; echo $$ > child; while :; do sleep 0.02; done' & while [ ! -s child ]; do sleep 0.02; done; exit 7`;
+    const child = (): ProcessIdentity | null => identify(Number(readFileSync(inScratch('child'), 'utf8')));
+
+    it('has ended only when what its program left behind was told to end, and did', async () => {
+      await launch(leaving('sleep 0.1; echo told > told; exit'));
+      expect(await ended()).toMatchObject({ phase: 'failed', exitCode: 7 });
+      expect(existsSync(inScratch('told'))).toBe(true);
+      expect(child()).toBeNull();
+    });
+
+    it('takes with it what does not end when it is told to', async () => {
+      await launch(leaving(''));
+      expect(await ended()).toMatchObject({ phase: 'failed', exitCode: 7 });
+      await rig.until(async () => child() === null, 'it is killed');
+    });
+
+    it('keeps the exit code of its program, also when the rest is killed before it could end', async () => {
+      await launch(leaving('').replace('exit 7', ': > up; trap "exit 0" TERM; while :; do sleep 0.02; done'));
+      await rig.until(async () => rig.isUp(nameOf('j-one')), 'it runs');
+      await rig.cluster.remove(nameOf('j-one'));
+      expect(await ended()).toMatchObject({ phase: 'succeeded', exitCode: 0 });
+      await rig.until(async () => child() === null, 'it is killed');
     });
   });
 

@@ -90,7 +90,10 @@ const INTERNAL = new Set([
 
 /** What the shell around an attempt's program wrote. */
 export const readPid = (dir: string): number | null => readNumber(join(dir, 'pid'));
+/** Null until the program and all of its group have ended. */
 export const readExit = (dir: string): number | null => readNumber(join(dir, 'exit'));
+/** Null until the program has ended: what it left behind may still be ending. */
+export const readCode = (dir: string): number | null => readExit(dir) ?? readNumber(join(dir, 'exit.new'));
 
 function readNumber(path: string): number | null {
   try {

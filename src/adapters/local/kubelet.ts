@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Clock, Log } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import type { AssignedAttempt, CloudApi } from './cloud-api.ts';
-import { attemptEnvironment, type JobPaths, readExit, readPid, tail } from './job-files.ts';
+import { attemptEnvironment, type JobPaths, readCode, readExit, readPid, tail } from './job-files.ts';
 
 export interface KubeletOptions {
   readonly cloud: CloudApi;
@@ -23,15 +23,43 @@ export interface KubeletOptions {
 }
 
 // Runs the command ("$@") as its child and keeps the exit code in a file. `mkdir started` makes it run once, even if an agent died
-// between starting it and saying so. The trap is for the group's SIGTERM: the shell must outlive the command by a line. On a full disk
+// between starting it and saying so. The trap is for the group's SIGTERM: the shell must outlive the command by some lines. On a full disk
 // the exit code waits for room: a success that cannot be written down must not look like a failure.
-const WRAPPER = `dir=$1; shift
+//
+// What the command leaves behind in its group (a DataLoader's workers, with the GPU in their hands) ends with it: SIGTERM unless it had
+// that already, `tenths` of a second of grace, SIGKILL. That is done here because only here it is certain whose group it is. Its id is this
+// shell's pid, and nobody can be given that while this shell lives; anybody else would have to look first and kill then, when the shell may
+// have ended, the group with it, and the number may be a stranger's. So `kill 0`, this shell's own group, and itself last. `exit` is written
+// before that and after the grace: an attempt has ended when its group has. `exit.new` keeps the code for when this shell is killed meanwhile.
+const WRAPPER = `dir=$1; tenths=$2; shift 2
 mkdir "$dir/started" 2>/dev/null || exit 0
 echo $$ > "$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
-trap : TERM INT HUP
+told=
+trap told=1 TERM
+trap : INT HUP
 "$@"
 code=$?
-until echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"; do [ -d "$dir" ] || exit $code; sleep 1; done 2>/dev/null`;
+others() {
+  [ -e /proc/self/stat ] || { pgrep -g $$ > /dev/null; return; }
+  for stat in /proc/[0-9]*/stat; do
+    [ "$stat" != "/proc/$$/stat" ] && read -r line < "$stat" || continue
+    set -- \${line##*) }
+    [ "$3" = $$ ] && [ "$1" != Z ] && return 0
+  done
+  return 1
+}
+{
+  echo $code > "$dir/exit.new"
+  if others; then
+    [ -n "$told" ] || kill -s TERM 0
+    while [ "$tenths" -gt 0 ] && others; do sleep 0.1; tenths=$((tenths - 1)); done
+  fi
+  until echo $code > "$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"; do [ -d "$dir" ] || break; sleep 1; done
+  kill -s KILL 0
+} 2>/dev/null`;
+
+/** What a program leaves behind has at most this long to end. */
+const LEFT_BEHIND_GRACE_MS = 5000;
 
 export async function runKubelet(options: KubeletOptions, signal: AbortSignal): Promise<void> {
   const termAtRealMs = new Map<string, number>();
@@ -61,8 +89,9 @@ async function tend(options: KubeletOptions, attempt: AssignedAttempt, termAtRea
   }
   const exitCode = readExit(dir);
   if (exitCode !== null || !isAlive(attempt.process)) {
-    await cloud.ended({ name, exitCode: readExit(dir), logTail: tail(join(dir, 'log')) });
-    log.info({ attempt: name, exitCode }, 'ended');
+    const code = exitCode ?? readCode(dir);
+    await cloud.ended({ name, exitCode: code, logTail: tail(join(dir, 'log')) });
+    log.info({ attempt: name, exitCode: code }, 'ended');
   } else if (deletionRequestedAtMs !== null) {
     const since = termAtRealMs.get(name);
     if (since === undefined) {
@@ -86,9 +115,10 @@ async function start(options: KubeletOptions, attempt: AssignedAttempt, dir: str
       failWithout(dir, cwd, why);
       return null;
     }
+    const tenths = Math.ceil(Math.min(options.graceRealMs, LEFT_BEHIND_GRACE_MS) / 100);
     const output = openSync(join(dir, 'log'), 'a', 0o600);
     try {
-      const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, ...command], {
+      const child = spawn('/bin/sh', ['-c', WRAPPER, 'nerve-attempt', dir, String(tenths), ...command], {
         cwd,
         env: attemptEnvironment(attempt, options.paths, options.clock, options.checkpointEveryRealMs),
         stdio: ['ignore', output, output],

@@ -10,7 +10,7 @@ import type { Clock, SealLog } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import { endWithin } from './children.ts';
 import type { Cloud, CloudAttempt } from './cloud.ts';
-import { type JobPaths, readExit, readPid, tail } from './job-files.ts';
+import { type JobPaths, readCode, readPid, tail } from './job-files.ts';
 
 /** Jobs that ran, by what they go on from. */
 export interface TakenDown {
@@ -43,12 +43,12 @@ export async function takeDown(cloud: Cloud, options: TakeDownOptions): Promise<
     .filter(({ seen }) => seen.endedAtMs === null && seen.placedAtMs !== null)
     .map((attempt) => runningOf(attempt, options.jobs));
   // What has ended by itself and was not heard of yet is not marked: that end is its own.
-  cloud.takeDown(running.filter(({ dir, process }) => readExit(dir) === null && (process === null || isAlive(process))).map(({ name }) => name));
+  cloud.takeDown(running.filter(({ dir, process }) => readCode(dir) === null && (process === null || isAlive(process))).map(({ name }) => name));
   const processes = running.flatMap(({ process }) => process ?? []);
   for (const identity of processes) signalIfAlive(identity, 'SIGTERM', true);
   await endWithin(processes, options.graceRealMs, true);
   // What cannot be written now (disk full) is found by the next start: it ends what it finds, and the mark stands.
-  for (const { name, dir } of running) await cloud.ended({ name, exitCode: readExit(dir), logTail: tail(join(dir, 'log')) }).catch(() => undefined);
+  for (const { name, dir } of running) await cloud.ended({ name, exitCode: readCode(dir), logTail: tail(join(dir, 'log')) }).catch(() => undefined);
   return counted(cloud, new Set(running.map(({ name }) => name)), options);
 }
 
