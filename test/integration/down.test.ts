@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readUp } from '../../src/adapters/local/up-file.ts';
+import { type ClockAnchors, clockFrom } from '../../src/adapters/system/clock.ts';
 import type { JobRecord } from '../../src/engine/record.ts';
 import { report } from '../../src/engine/report.ts';
 import { fold } from '../../src/engine/fold.ts';
@@ -24,6 +25,18 @@ beforeEach(async () => {
   if (readUp(local.paths.upFile) === null) await local.startUp();
 });
 afterAll(() => local?.stop());
+
+describe('the clock', () => {
+  it('never begins before the instant at which the last one ended, though it was killed', async () => {
+    const clock = clockFrom(anchors());
+    const gone = once(local.up, 'exit');
+    local.up.kill('SIGKILL');
+    await gone;
+    const endedMs = clock.nowMs();
+    await local.startUp();
+    expect(anchors().virtualMs).toBeGreaterThanOrEqual(endedMs);
+  });
+});
 
 describe('an end of Nerve on this machine', () => {
   it('says nothing of running jobs where none ran', async () => {
@@ -92,6 +105,12 @@ describe('an end of Nerve on this machine', () => {
     );
   });
 });
+
+function anchors(): ClockAnchors {
+  const info = readUp(local.paths.upFile);
+  if (info === null) throw new Error('nerve up does not run');
+  return info.clock;
+}
 
 async function submit(...args: readonly string[]): Promise<string> {
   const ran = await local.nerve('submit', ...OK, ...args);

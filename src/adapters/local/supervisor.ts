@@ -17,6 +17,7 @@ import { type Cloud, type CloudNode, type CloudState, createCloud } from './clou
 import { serveCloud } from './cloud-server.ts';
 import { type ImdsServer, startImds } from './imds-server.ts';
 import { forgetEnvironment, type JobPaths } from './job-files.ts';
+import { type SavedClock, startsAt } from './saved-clock.ts';
 import { type TakenDown, takeDown } from './take-down.ts';
 import { lock, readJson, type UpInfo, writeJson, writeUp } from './up-file.ts';
 import { REGION } from './weather.ts';
@@ -66,11 +67,6 @@ const takenDownFile = (clusterDir: string): string => join(clusterDir, 'taken-do
 /** How the last "nerve up" ended; null: it was killed, or runs. */
 export const lastTakenDown = (clusterDir: string): TakenDown | null => readJson<TakenDown>(takenDownFile(clusterDir));
 
-interface SavedClock {
-  readonly virtualMs: number;
-  readonly speed: number;
-}
-
 /** @throws NerveError `refused` when another one runs. */
 export async function startLocalCluster(options: SupervisorOptions): Promise<LocalCluster> {
   const { upFile, clusterDir, log } = options;
@@ -86,7 +82,7 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
   try {
     const anchors = {
       realMs: Date.now(),
-      virtualMs: options.virtualStartMs ?? continued(readJson<SavedClock>(clockFile), options.speed),
+      virtualMs: options.virtualStartMs ?? startsAt(readJson<SavedClock>(clockFile), options.speed, Date.now()),
       speed: options.speed,
     };
     const clock = clockFrom(anchors);
@@ -134,7 +130,11 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
     const worker: ChildSpec = { name: 'worker', command: options.workerCommand, env: options.env };
     children.start(worker);
     const ticking = setInterval(() => cloud.tick(), TICK_MS);
-    const saving = setInterval(() => saveClock(clockFile, clock), CLOCK_SAVE_MS);
+    // As far ahead as it runs until the next time: if this process is killed, the next one begins no earlier than this one ended.
+    const lead = CLOCK_SAVE_MS * (clock.speed - 1);
+    const saveAhead = (): void => saveClock(clockFile, clock, lead);
+    saveAhead();
+    const saving = setInterval(saveAhead, CLOCK_SAVE_MS);
     return {
       info,
       cloud,
@@ -170,9 +170,9 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
 }
 
 /** On a full disk the next start goes on from an older instant: no reason to end. */
-function saveClock(file: string, clock: Clock): void {
+function saveClock(file: string, clock: Clock, leadMs = 0): void {
   try {
-    writeJson(file, { virtualMs: clock.nowMs(), speed: clock.speed } satisfies SavedClock);
+    writeJson(file, { virtualMs: clock.nowMs() + leadMs, speed: clock.speed } satisfies SavedClock);
   } catch {
     // The next one, in a second.
   }
@@ -185,11 +185,6 @@ function tell(clusterDir: string, takenDown: TakenDown): void {
   } catch {
     // It says only that Nerve has stopped.
   }
-}
-
-/** A clock that ran fast goes on where it was left; the wall clock is the wall clock. */
-function continued(saved: SavedClock | null, speed: number): number {
-  return saved === null || (saved.speed === 1 && speed === 1) ? Date.now() : Math.max(saved.virtualMs, speed === 1 ? Date.now() : 0);
 }
 
 /** Training processes that no agent tends: asked for a last checkpoint, then ended. */
