@@ -85,6 +85,14 @@ describe('an end of Nerve on this machine', () => {
     expect(saved?.attempts[others.name]?.seen).toMatchObject({ ...marked, stopRequest: null });
   });
 
+  it('is news to the next worker, at once', { timeout: 5000 }, async () => {
+    await cloud.launch(ask());
+    cloud.takeDown([ask().name]);
+    await cloud.ended({ name: ask().name, exitCode: 143, logTail: null });
+    const next = open(cloud.state());
+    expect(await next.changes({ since: 0 })).toMatchObject({ jobIds: [job.id] });
+  });
+
   it('leaves what was asked before as it was', async () => {
     await cloud.launch(ask());
     await cloud.requestStop({ name: ask().name, request: 'pause' });

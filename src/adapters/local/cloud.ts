@@ -69,7 +69,8 @@ export function createCloud(options: CloudOptions): Cloud {
   const nodes = new Map(Object.entries(options.state.nodes));
   const attempts = new Map(Object.entries(options.state.attempts));
   let weather = options.state.weather;
-  const changed: JobId[] = [];
+  // What ended when the last "nerve up" did has not been seen by any worker.
+  const changed: JobId[] = [...attempts.values()].map(({ seen }) => seen.jobId);
   const waiting = new Set<() => void>();
 
   const state = (): CloudState => ({ weather, nodes: Object.fromEntries(nodes), attempts: Object.fromEntries(attempts) });
