@@ -17,6 +17,7 @@ import { engineSettings, timingFor } from './config/timing.ts';
 import { NerveError } from './engine/errors.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { LocalCluster } from './adapters/local/supervisor.ts';
+import type { TakenDown } from './adapters/local/take-down.ts';
 import type { Machine } from './adapters/local/look-around.ts';
 import type { CloudApi } from './adapters/local/cloud-api.ts';
 import type { Clock, DrillResult, Log, Market, SealLog } from './ports.ts';
@@ -24,6 +25,7 @@ import type { OpenQueue } from './queue/open.ts';
 
 export { chance } from './adapters/local/chance.ts';
 export type { LocalCluster } from './adapters/local/supervisor.ts';
+export type { TakenDown } from './adapters/local/take-down.ts';
 
 /** Where the runnable examples are: beside src/ in a checkout, beside dist/ in an installed package. */
 export const examplesDir = (): string => join(dirname(fileURLToPath(import.meta.url)), '..', 'examples');
@@ -175,6 +177,11 @@ export interface UpOptions {
 export const upPid = (paths: Paths): number | null => readUp(paths.upFile)?.owner.pid ?? null;
 export const isUp = (paths: Paths): boolean => upPid(paths) !== null;
 
+/** What the jobs go on from that the last "nerve up" ended; null: it was killed, or runs. */
+export async function lastTakenDown(paths: Paths): Promise<TakenDown | null> {
+  return (await import('./adapters/local/supervisor.ts')).lastTakenDown(paths.clusterDir);
+}
+
 /** Takes away private files of jobs that were never taken. */
 export async function tidy(cluster: LocalCluster, at: Omit<Where, 'sources'>): Promise<void> {
   const session = await sessionOn(cluster.info, at);
@@ -234,6 +241,7 @@ export async function startUp(options: UpOptions): Promise<LocalCluster> {
     seed: options.seed,
     noticeRealMs: timing.noticeRealMs,
     graceRealMs: timing.graceRealMs,
+    sealLog: openSealLog,
     redis,
     workerCommand: [...nerve, 'worker', '--follow-stdin'],
     agentCommand: (node, imdsUrl) => [...nerve, 'agent', '--follow-stdin', '--node', node, '--imds', imdsUrl],

@@ -2,12 +2,13 @@ import { Flags } from '@oclif/core';
 import { type ErrorKind, NerveError } from '../engine/errors.ts';
 import { NerveCommand } from '../terminal/command.ts';
 import { count } from '../terminal/figures.ts';
+import { stoppedWords } from '../terminal/stopped-words.ts';
 
 const DETACH_TIMEOUT_MS = 30_000;
 
 export default class Up extends NerveCommand {
   static override description =
-    'Start Nerve on this machine: Redis, worker, agents, and a simulated cloud with three zones. Stays in the foreground; Ctrl-C checkpoints running jobs and leaves held ones held.';
+    'Start Nerve on this machine: Redis, worker, agents, and a simulated cloud with three zones. Stays in the foreground; Ctrl-C asks running jobs for a checkpoint and leaves held ones held.';
   static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --detach', '<%= config.bin %> up --speed 600 --seed paris'];
   static override flags = {
     detach: Flags.boolean({ description: 'go to the background once it answers' }),
@@ -45,12 +46,12 @@ export default class Up extends NerveCommand {
     this.log(
       `Nerve is up. ${jobs === 0 ? 'No jobs yet.' : `${count(jobs, 'live job')} ${jobs === 1 ? 'goes' : 'go'} on.`} Submit with: nerve submit --deadline +6h --duration 2h -- python train.py`,
     );
-    this.log('Ctrl-C ends it: running jobs are checkpointed, held ones stay held.');
+    this.log('Ctrl-C ends it: running jobs are asked for a checkpoint, held ones stay held.');
     await Promise.race([aborted(stop), cluster.shutDownAsked]);
-    this.log('Stopping: asking running jobs for a checkpoint ...');
-    const live = await countJobs(cluster, at);
-    const { checkpointed } = await cluster.stop();
-    this.log(live === 0 ? 'Stopped. There were no jobs.' : `Stopped. ${stopped(checkpointed, live - checkpointed)}; "nerve up" goes on with them.`);
+    const running = Object.values(cluster.cloud.state().attempts).some((a) => a.seen.endedAtMs === null && a.seen.placedAtMs !== null);
+    this.log(running ? 'Stopping: asking running jobs for a checkpoint ...' : 'Stopping ...');
+    const live = await countJobs(cluster, at).catch(() => null);
+    this.log(stoppedWords(await cluster.stop(), live));
     process.exit(0);
   }
 
@@ -95,14 +96,6 @@ function whyNot(said: string, complained: string): NerveError {
   } catch {
     return new NerveError('fatal', `"nerve up" did not start. ${complained.trim()}`.trim(), { hint: 'Run it without --detach to see why.' });
   }
-}
-
-function stopped(running: number, held: number): string {
-  const parts = [
-    ...(running > 0 ? [`${count(running, 'running job')} ${running === 1 ? 'was' : 'were'} checkpointed`] : []),
-    ...(held > 0 ? [`${count(held, 'held job')} ${held === 1 ? 'stays' : 'stay'} held`] : []),
-  ];
-  return parts.join(', ');
 }
 
 function speedOf(text: string): number {

@@ -80,7 +80,8 @@ export function place(context: Context): readonly Decision[] {
   if (others.length > 0) return [launch(at, others, 'drill')];
   if (!may.wait && !may.startSpot) return [onDemand(at)];
   if (isUnknown(state)) return [profile(at)];
-  if (state.releaseRequested) return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
+  if (state.releaseRequested || wasReleased(state))
+    return [spot[0] === undefined ? onDemand(at, 'user-released') : launch(at, spot, 'user-released')];
   // What is on offer is forbidden by the limit, or was just taken back: in the second case a move is legal at once, and waits for the zone.
   const limited = view.spotNow.length > 0 && nextMoveAtMs(state, settings, nowMs) > nowMs;
   const proposal = restrain(context.policy({ ...policyContext(context, view, spot), may }), may, null);
@@ -175,12 +176,18 @@ interface Site {
   readonly spotSafeUntilMs: number;
 }
 
+/** Its user had released it, and it ran until Nerve on this machine was ended: that ends no release. */
+function wasReleased({ attempts }: JobState): boolean {
+  const last = attempts.at(-1);
+  return last?.reason === 'user-released' && last.ended?.reason === 'taken-down';
+}
+
 function startReason(state: JobState): Reason {
   const last = state.attempts.at(-1);
   if (last === undefined) return state.heldWhy === 'window' && state.plan !== null ? 'window-open' : 'cheapest-now';
   if (last.ended === null) return last.stopRequested?.reason ?? 'interruption-notice';
   if (last.ended.cause === 'failed') return 'retry-after-failure';
-  return last.ended.cause === 'interrupted' ? last.ended.reason : 'cheapest-now';
+  return last.ended.cause === 'interrupted' || last.ended.reason === 'taken-down' ? last.ended.reason : 'cheapest-now';
 }
 
 /** Held without anything acceptable: look again at the next sweep (the market wakes it earlier) or when a move is legal. */

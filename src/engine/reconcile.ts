@@ -117,7 +117,7 @@ function stopOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: numbe
 }
 
 /** Why it was asked is lost with the worker that did; this is the usual reason. */
-const STOP_REASONS = { move: 'cheaper-elsewhere', pause: 'user-paused', cancel: 'user-cancelled' } as const;
+const STOP_REASONS = { move: 'cheaper-elsewhere', pause: 'user-paused', cancel: 'user-cancelled', down: 'taken-down' } as const;
 
 function endOf(attempt: AttemptState, seen: ObservedAttempt | null, atMs: number): Of<'ended'> | null {
   const verdict = whoEnded(attempt, seen);

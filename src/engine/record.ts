@@ -66,7 +66,7 @@ export type EndCause =
   | 'succeeded'
   | 'failed'
   | 'interrupted' // notice, lost node, eviction, exit 75, or 143 with a fresh seal
-  | 'stopped' // Nerve asked (move, pause, supersede, cancel)
+  | 'stopped' // Nerve asked (move, pause, supersede, cancel, down)
   | 'not-placed' // never scheduled: no capacity
   | 'cancelled'; // someone else deleted it
 
@@ -172,7 +172,8 @@ export type JobEvent =
 
 export type HeldWhy = 'window' | 'no-capacity' | 'user';
 
-export type StopRequest = 'move' | 'pause' | 'cancel';
+/** `down`: Nerve itself ends, on one machine. The job goes on when it is started again. */
+export type StopRequest = 'move' | 'pause' | 'cancel' | 'down';
 
 /** Progress as a decision used it. `remainingMs` is on the record's clock. */
 export interface ProgressFact {

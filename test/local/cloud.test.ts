@@ -72,6 +72,38 @@ const nodeOf = async (name = ask().name): Promise<string> => {
   return found;
 };
 
+describe('an end of Nerve on this machine', () => {
+  it('is told of what it ends, on disk, before that ends; not where the cloud has announced that it takes the machine', async () => {
+    const others = { ...ask(2), name: 'nerve-j-other000-a1', spec: { ...job, id: 'j-other000' } };
+    for (const each of [ask(), others]) await cloud.launch(each);
+    const interruption = { action: 'terminate', noticedAtMs: nowMs, endsAtMs: nowMs + 120_000 } as const;
+    await cloud.markNode({ node: await nodeOf(others.name), marks: { interruption } });
+    nowMs += 1000;
+    cloud.takeDown([ask().name, others.name]);
+    const marked = { deletedByNerve: true, deletionRequestedAtMs: nowMs, endedAtMs: null };
+    expect(saved?.attempts[ask().name]?.seen).toMatchObject({ ...marked, stopRequest: 'down' });
+    expect(saved?.attempts[others.name]?.seen).toMatchObject({ ...marked, stopRequest: null });
+  });
+
+  it('is news to the next worker, at once', { timeout: 5000 }, async () => {
+    await cloud.launch(ask());
+    cloud.takeDown([ask().name]);
+    await cloud.ended({ name: ask().name, exitCode: 143, logTail: null });
+    const next = open(cloud.state());
+    expect(await next.changes({ since: 0 })).toMatchObject({ jobIds: [job.id] });
+  });
+
+  it('leaves what was asked before as it was', async () => {
+    await cloud.launch(ask());
+    await cloud.requestStop({ name: ask().name, request: 'pause' });
+    await cloud.remove({ name: ask().name });
+    const before = nowMs;
+    nowMs += 1000;
+    cloud.takeDown([ask().name]);
+    expect(cloud.state().attempts[ask().name]?.seen).toMatchObject({ stopRequest: 'pause', deletionRequestedAtMs: before });
+  });
+});
+
 describe('a launch', () => {
   it('gets a node in the first place that has capacity, and is on disk before it is answered', async () => {
     const made = await cloud.launch(ask());

@@ -58,6 +58,8 @@ export interface Cloud extends CloudApi {
   /** Places what waits, expires notices, takes machines back where capacity went away. */
   tick(): void;
   state(): CloudState;
+  /** Marks attempts as stopped by Nerve, which ends on this machine. Whoever calls ends them. */
+  takeDown(names: readonly string[]): void;
   /** Marks every node gone, for those that a killed `nerve up` left behind. */
   loseEverything(): void;
 }
@@ -67,7 +69,8 @@ export function createCloud(options: CloudOptions): Cloud {
   const nodes = new Map(Object.entries(options.state.nodes));
   const attempts = new Map(Object.entries(options.state.attempts));
   let weather = options.state.weather;
-  const changed: JobId[] = [];
+  // What ended when the last "nerve up" did has not been seen by any worker.
+  const changed: JobId[] = [...attempts.values()].map(({ seen }) => seen.jobId);
   const waiting = new Set<() => void>();
 
   const state = (): CloudState => ({ weather, nodes: Object.fromEntries(nodes), attempts: Object.fromEntries(attempts) });
@@ -316,6 +319,19 @@ export function createCloud(options: CloudOptions): Cloud {
         else if (attemptOn(node.name) === undefined) giveBack(node);
         else if (node.capacityType === 'spot' && node.noticeEndsRealMs === null && !stays(node)) disturbNode(node, 'notice');
       }
+    },
+    takeDown: (names) => {
+      for (const name of names) {
+        const { deletionRequestedAtMs, nodeName, stopRequest } = find(name).seen;
+        // Where the cloud has announced that it takes the machine, that stays the reason.
+        const announced = (nodeName === null ? null : (nodes.get(nodeName)?.interruption ?? null)) !== null;
+        patch(name, {
+          deletionRequestedAtMs: deletionRequestedAtMs ?? clock.nowMs(),
+          deletedByNerve: true,
+          stopRequest: stopRequest ?? (announced ? null : 'down'),
+        });
+      }
+      save();
     },
     loseEverything: () => {
       for (const node of nodes.values()) take(node);

@@ -1,7 +1,7 @@
 // The private files of a job on this machine: the submitting shell's environment (0600, gone when the job ends), and what an
 // attempt's process is given. The environment never goes to Redis, to the record or to the simulated cloud.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../ports.ts';
 import type { AssignedAttempt } from './cloud-api.ts';
@@ -87,3 +87,39 @@ const INTERNAL = new Set([
   'NERVE_DEADLINE',
   'NERVE_SCRATCH',
 ]);
+
+/** What the shell around an attempt's program wrote. */
+export const readPid = (dir: string): number | null => readNumber(join(dir, 'pid'));
+/** Null until the program and all of its group have ended. */
+export const readExit = (dir: string): number | null => readNumber(join(dir, 'exit'));
+/** Null until the program has ended: what it left behind may still be ending. */
+export const readCode = (dir: string): number | null => readExit(dir) ?? readNumber(join(dir, 'exit.new'));
+
+function readNumber(path: string): number | null {
+  try {
+    const value = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    return Number.isNaN(value) ? null : value;
+  } catch {
+    return null;
+  }
+}
+
+const LOG_TAIL_BYTES = 2000;
+
+/** The last 2 kB of a file. */
+export function tail(path: string): string | null {
+  try {
+    const { size } = statSync(path);
+    const from = Math.max(0, size - LOG_TAIL_BYTES);
+    const buffer = Buffer.alloc(size - from);
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, buffer, 0, buffer.length, from);
+    } finally {
+      closeSync(file);
+    }
+    return buffer.toString('utf8');
+  } catch {
+    return null;
+  }
+}

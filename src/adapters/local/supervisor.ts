@@ -7,7 +7,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Log } from '../../ports.ts';
+import type { Clock, Log, SealLog } from '../../ports.ts';
 import { identify, isAlive, type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import { type RunningRedis, startRedis } from '../redis-server/start.ts';
 import { clockFrom } from '../system/clock.ts';
@@ -17,6 +17,8 @@ import { type Cloud, type CloudNode, type CloudState, createCloud } from './clou
 import { serveCloud } from './cloud-server.ts';
 import { type ImdsServer, startImds } from './imds-server.ts';
 import { forgetEnvironment, type JobPaths } from './job-files.ts';
+import { type SavedClock, startsAt } from './saved-clock.ts';
+import { type TakenDown, takeDown } from './take-down.ts';
 import { lock, readJson, type UpInfo, writeJson, writeUp } from './up-file.ts';
 import { REGION } from './weather.ts';
 
@@ -36,6 +38,8 @@ export interface SupervisorOptions {
   readonly noticeRealMs: number;
   /** SIGTERM to SIGKILL for training processes. */
   readonly graceRealMs: number;
+  /** To see what jobs go on from. */
+  readonly sealLog: (uri: string) => Promise<SealLog>;
   /** A server to start, or the URL of one that runs. */
   readonly redis: { readonly program: string } | { readonly url: string };
   readonly workerCommand: readonly [string, ...string[]];
@@ -49,8 +53,8 @@ export interface LocalCluster {
   readonly cloud: Cloud;
   /** Left by a killed `nerve up` and ended now. */
   readonly endedLeftovers: number;
-  /** Checkpoints what runs, stops everything. Answers how many jobs were running. */
-  stop(): Promise<{ readonly checkpointed: number }>;
+  /** Asks what runs for a checkpoint, stops everything. Answers what the jobs that ran go on from; "nerve down" reads it with `lastTakenDown`. */
+  stop(): Promise<TakenDown>;
   /** Settles when somebody asked for `nerve down`. */
   readonly shutDownAsked: Promise<void>;
 }
@@ -58,10 +62,10 @@ export interface LocalCluster {
 const TICK_MS = 100;
 const CLOCK_SAVE_MS = 1000;
 
-interface SavedClock {
-  readonly virtualMs: number;
-  readonly speed: number;
-}
+const takenDownFile = (clusterDir: string): string => join(clusterDir, 'taken-down.json');
+
+/** How the last "nerve up" ended; null: it was killed, or runs. */
+export const lastTakenDown = (clusterDir: string): TakenDown | null => readJson<TakenDown>(takenDownFile(clusterDir));
 
 /** @throws NerveError `refused` when another one runs. */
 export async function startLocalCluster(options: SupervisorOptions): Promise<LocalCluster> {
@@ -71,13 +75,14 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
   const childrenFile = join(clusterDir, 'children.json');
   const stateFile = join(clusterDir, 'state.json');
   const clockFile = join(clusterDir, 'clock.json');
+  rmSync(takenDownFile(clusterDir), { force: true });
   const socketDir = options.runtimeDir ?? mkdtempSync(join(tmpdir(), 'nv-'));
   /** Ends what was started, last first, when the start fails half way. */
   const undo: (() => Promise<void> | void)[] = [];
   try {
     const anchors = {
       realMs: Date.now(),
-      virtualMs: options.virtualStartMs ?? continued(readJson<SavedClock>(clockFile), options.speed),
+      virtualMs: options.virtualStartMs ?? startsAt(readJson<SavedClock>(clockFile), options.speed, Date.now()),
       speed: options.speed,
     };
     const clock = clockFrom(anchors);
@@ -125,7 +130,11 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
     const worker: ChildSpec = { name: 'worker', command: options.workerCommand, env: options.env };
     children.start(worker);
     const ticking = setInterval(() => cloud.tick(), TICK_MS);
-    const saving = setInterval(() => saveClock(clockFile, clock), CLOCK_SAVE_MS);
+    // As far ahead as it runs until the next time: if this process is killed, the next one begins no earlier than this one ended.
+    const lead = CLOCK_SAVE_MS * (clock.speed - 1);
+    const saveAhead = (): void => saveClock(clockFile, clock, lead);
+    saveAhead();
+    const saving = setInterval(saveAhead, CLOCK_SAVE_MS);
     return {
       info,
       cloud,
@@ -136,11 +145,12 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
         clearInterval(ticking);
         clearInterval(saving);
         await children.stop('worker', 'SIGTERM');
-        const checkpointed = await endRunning(cloud, options.graceRealMs);
-        saveClock(clockFile, clock);
         await children.stopAll();
-        // What an agent was just starting is known now, and nobody starts anything any more.
-        await endTraining(cloud.state(), options.graceRealMs);
+        // Nobody starts anything any more, and what an agent was just starting is known.
+        const { jobs, graceRealMs, sealLog } = options;
+        const takenDown = await takeDown(cloud, { clock, jobs, graceRealMs, sealLog });
+        saveClock(clockFile, clock);
+        tell(clusterDir, takenDown);
         server.close();
         for (const one of imds.values()) one.close();
         await redis.stop();
@@ -148,7 +158,7 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
         rmSync(childrenFile, { force: true });
         if (options.runtimeDir === null) rmSync(socketDir, { recursive: true, force: true });
         held.release();
-        return { checkpointed };
+        return takenDown;
       },
     };
   } catch (error) {
@@ -160,29 +170,21 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
 }
 
 /** On a full disk the next start goes on from an older instant: no reason to end. */
-function saveClock(file: string, clock: Clock): void {
+function saveClock(file: string, clock: Clock, leadMs = 0): void {
   try {
-    writeJson(file, { virtualMs: clock.nowMs(), speed: clock.speed } satisfies SavedClock);
+    writeJson(file, { virtualMs: clock.nowMs() + leadMs, speed: clock.speed } satisfies SavedClock);
   } catch {
     // The next one, in a second.
   }
 }
 
-/** A clock that ran fast goes on where it was left; the wall clock is the wall clock. */
-function continued(saved: SavedClock | null, speed: number): number {
-  return saved === null || (saved.speed === 1 && speed === 1) ? Date.now() : Math.max(saved.virtualMs, speed === 1 ? Date.now() : 0);
-}
-
-/** SIGTERM asks for a last checkpoint; the kubelets report the ends. Answers how many there were. */
-async function endRunning(cloud: Cloud, graceRealMs: number): Promise<number> {
-  const running = Object.values(cloud.state().attempts).filter((a) => a.seen.endedAtMs === null);
-  const processes = running.flatMap((a) => (a.process === null ? [] : [a.process]));
-  for (const identity of processes) signalIfAlive(identity, 'SIGTERM', true);
-  await endWithin(processes, graceRealMs, true);
-  const untilMs = performance.now() + 3000;
-  const reported = (): boolean => running.every((a) => cloud.state().attempts[a.seen.name]?.seen.endedAtMs !== null);
-  while (performance.now() < untilMs && !reported()) await new Promise((resolve) => setTimeout(resolve, 50));
-  return processes.length;
+/** For "nerve down", which then has nothing to tell on a full disk. */
+function tell(clusterDir: string, takenDown: TakenDown): void {
+  try {
+    writeJson(takenDownFile(clusterDir), takenDown);
+  } catch {
+    // It says only that Nerve has stopped.
+  }
 }
 
 /** Training processes that no agent tends: asked for a last checkpoint, then ended. */
