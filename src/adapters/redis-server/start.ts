@@ -1,11 +1,12 @@
-// Starts the embedded Redis: a unix socket, nothing on the network, append-only, never evicting. What was acknowledged is on the
-// disk: neither a `kill -9` nor a power cut loses it (docs/decisions/0012-sync-every-write.md).
+// Starts the embedded Redis: a unix socket, nothing on the network, append-only, never evicting. Each write is the operating system's before it is
+// acknowledged, so a `kill -9` loses nothing; a power cut loses at most the last second (keep-synced.ts).
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { NerveError } from '../../engine/errors.ts';
+import { keepSynced } from './keep-synced.ts';
 
 export interface RedisServerOptions {
   readonly program: string;
@@ -61,6 +62,8 @@ export async function startRedis(options: RedisServerOptions): Promise<RunningRe
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  const letGo = keepSynced(dataDir);
+  child.once('exit', letGo);
   return {
     socketPath,
     child,
@@ -78,7 +81,7 @@ function redisArguments(dataDir: string, socketPath: string): string[] {
     unixsocketperm: '700',
     dir: dataDir,
     appendonly: 'yes',
-    appendfsync: 'always',
+    appendfsync: 'no',
     'maxmemory-policy': 'noeviction',
     hz: '100',
     save: '',
