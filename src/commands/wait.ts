@@ -21,13 +21,14 @@ export default class Wait extends NerveCommand {
     const timeoutMs = flags.timeout === undefined ? Number.POSITIVE_INFINITY : parseLength(flags.timeout, 'timeout');
     const { withTarget } = await import('../terminal/with-target.ts');
     return withTarget<unknown>(flags, {
-      local: async ({ queue, clock, settings, label }) => {
+      local: async ({ queue, cloud, clock, settings, label }) => {
         const untilMs = performance.now() + timeoutMs;
         for (;;) {
           const { record, state } = await readJob(queue.records, args.job);
           if (state.finished !== null || performance.now() >= untilMs) {
             const tail = state.finished?.result === 'failed' ? lastFailure(state) : null;
-            const sentence = stateSentence(state, settings, clock.nowMs(), localZone());
+            const seen = state.finished === null ? await cloud.attempts({ jobId: args.job }).catch(() => []) : [];
+            const sentence = stateSentence(state, seen, { settings, nowMs: clock.nowMs(), zone: localZone() });
             this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail)].join('\n'));
             process.exitCode = exitCode(state.finished);
             return { ...report(record), lastFailure: tail };

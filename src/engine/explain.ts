@@ -62,6 +62,7 @@ export function explain(state: JobState, market: MarketView | null, settings: En
     { name: 'work remaining', value: format.span(remainingWorkMs(state)) },
   ];
   if (state.finished !== null) return { sentence: REASON_TEXT[reason], numbers, rejected: [] };
+  if (state.cancelRequested) return { sentence: 'It is being cancelled, and will not be started again.', numbers, rejected: [] };
   numbers.push(
     { name: 'latest start (on demand)', value: format.instant(latestStartMs(state, settings)) },
     { name: 'spot is safe until', value: format.instant(spotSafeUntilMs(state, settings)) },

@@ -4,6 +4,7 @@ import { report } from '../engine/report.ts';
 import type { JobRecord } from '../engine/record.ts';
 import { latestStartMs } from '../engine/slack.ts';
 import type { ObservedAttempt } from '../engine/snapshot.ts';
+import { shown } from '../engine/shown.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Session } from '../wire.ts';
 import { count, usd } from './figures.ts';
@@ -15,6 +16,7 @@ export interface JobDescription {
   readonly jobId: string;
   readonly name: string;
   readonly phase: string;
+  readonly cancelRequested: boolean;
   readonly sentence: string;
   readonly reason: string | null;
   readonly deadlineMs: number;
@@ -46,8 +48,9 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
     target,
     jobId: record.jobId,
     name: state.spec.name,
-    phase: state.phase,
-    sentence: stateSentence(state, settings, clock.nowMs(), localZone()),
+    phase: shown(state, seen, settings, clock.nowMs()).phase,
+    cancelRequested: state.cancelRequested,
+    sentence: stateSentence(state, seen, { settings, nowMs: clock.nowMs(), zone: localZone() }),
     reason: state.finished?.reason ?? state.heldReason ?? state.attempts.at(-1)?.reason ?? null,
     deadlineMs: state.deadlineMs,
     latestStartMs: latestStartMs(state, settings),

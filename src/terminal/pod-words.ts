@@ -14,13 +14,14 @@ export function podSentence(job: PodJob, nowMs: number): string {
       ? `succeeded${at}, ${span(endedAtMs - deadlineMs)} after its deadline`
       : `succeeded${at}, ${span(deadlineMs - endedAtMs)} before its deadline`;
   if (phase === 'succeeded' || phase === 'failed' || phase === 'cancelled') return `${phase}${at}`;
-  const silent = job.acknowledged ? '' : '; Nerve has not said anything about it yet';
+  const unheard = job.acknowledged ? '' : '; Nerve has not said anything about it yet';
   const place = plan === null || plan.zone === null ? '' : ` on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
-  if (phase !== 'held') return `${phase}${place}${silent}`;
+  if (job.cancelRequested) return `being cancelled${unheard}`;
+  if (phase !== 'held') return `${phase}${place}${job.silent ? '; it reports no progress' : ''}${unheard}`;
   if (job.reason === 'user-paused') return `held: paused by you${latest(plan, nowMs)}`;
   const { startMs = null } = plan ?? {};
   if (startMs !== null) return `held until about ${short(startMs, nowMs, zone)}`;
-  return `held${latest(plan, nowMs)}${silent}`;
+  return `held${latest(plan, nowMs)}${unheard}`;
 }
 
 function latest(plan: PodPlan | null, nowMs: number): string {
@@ -70,6 +71,7 @@ export function podExplanation(
     ['latest start (on demand)', latestStartMs === null ? null : short(latestStartMs, nowMs, zone)],
     ['planned start', startMs === null ? null : `${short(startMs, nowMs, zone)} for ${usd(expectedCostUsd)} in ${place ?? 'any zone'}`],
     ['starting now', costNowUsd === null ? null : usd(costNowUsd)],
+    ['progress', job.silent ? 'it reports none' : null],
     ['moves so far', String(job.moves)],
   ] as const;
   return {

@@ -1,9 +1,11 @@
 // Plans and states in one plain sentence each: quote, submit, status and explain say the same words.
 
 import type { Quote } from '../engine/quote.ts';
+import { openAttempts } from '../engine/fold.ts';
+import { shown } from '../engine/shown.ts';
 import type { JobState } from '../engine/state.ts';
 import { latestStartMs, remainingWorkMs } from '../engine/slack.ts';
-import type { EngineSettings } from '../engine/snapshot.ts';
+import type { EngineSettings, ObservedAttempt } from '../engine/snapshot.ts';
 import { grams, percent, usd } from './figures.ts';
 import { short, span } from './when.ts';
 
@@ -38,7 +40,12 @@ export function planLines(offer: Quote, nowMs: number, zone: string): readonly s
   return lines;
 }
 
-export function stateSentence(state: JobState, settings: EngineSettings, nowMs: number, zone: string): string {
+/** `seen`: its attempts as the cloud shows them now; none where that is not known. */
+export function stateSentence(
+  state: JobState,
+  seen: readonly ObservedAttempt[],
+  { settings, nowMs, zone }: { readonly settings: EngineSettings; readonly nowMs: number; readonly zone: string },
+): string {
   const { finished } = state;
   if (finished !== null) {
     const when = short(finished.atMs, nowMs, zone);
@@ -48,7 +55,12 @@ export function stateSentence(state: JobState, settings: EngineSettings, nowMs: 
   }
   const newest = state.attempts.at(-1);
   const place = newest === undefined ? '' : ` on ${newest.capacityType} ${newest.instanceType} in ${newest.zone}`;
-  switch (state.phase) {
+  if (state.cancelRequested) {
+    const [open] = openAttempts(state);
+    return `being cancelled${open === undefined ? '' : `; attempt ${open.attempt} still runs on ${open.capacityType} ${open.instanceType} in ${open.zone}`}`;
+  }
+  const { phase, silent } = shown(state, seen, settings, nowMs);
+  switch (phase) {
     case 'held':
       return state.heldWhy === 'window' && state.plan !== null
         ? `held until about ${short(state.plan.startMs, nowMs, zone)}`
@@ -58,8 +70,9 @@ export function stateSentence(state: JobState, settings: EngineSettings, nowMs: 
     case 'starting':
       return `starting${place}`;
     case 'running':
+      if (silent) return `running${place}; it reports no progress`;
       return `running${place}, about ${span(remainingWorkMs(state))} to go at the last checkpoint`;
     default:
-      return `${state.phase}${place}`;
+      return `${phase}${place}`;
   }
 }
