@@ -24,10 +24,13 @@ export function whoEnded(attempt: AttemptState, seen: ObservedAttempt | null): V
   if (seen.placedAtMs === null) return seen.deletedByNerve || seen.deletionRequestedAtMs === null ? notPlaced(attempt) : someoneElse();
   const stopped = attempt.stopRequested;
   const noticed = attempt.noticed !== null || (seen.node?.interruption ?? null) !== null;
+  const rescheduled = seen.exitCode === EXIT_RESCHEDULE && seen.deletionRequestedAtMs === null && !seen.deletedByNerve && seen.disruption === null;
   const cleanExit = seen.exitCode === EXIT_RESCHEDULE || (seen.exitCode === EXIT_SIGTERM && freshSeal(attempt, seen));
   if (stopped !== null && (cleanExit || seen.deletedByNerve)) return { cause: 'stopped', reason: stopped.reason };
   if (noticed) return { cause: 'interrupted', reason: 'interruption-notice' };
   if (nodeLost || (seen.nodeName !== null && seen.node === null)) return { cause: 'interrupted', reason: 'node-vanished' };
+  // Nobody took its machine and nobody asked: its seal says that it means to go on, and without any it has merely failed with this number.
+  if (rescheduled) return sealed(attempt, seen) ? { cause: 'stopped', reason: 'asked-again' } : { cause: 'failed', reason: 'retry-after-failure' };
   if (seen.disruption !== null || cleanExit) return { cause: seen.deletedByNerve ? 'stopped' : 'interrupted', reason: 'node-vanished' };
   if (seen.deletedByNerve) return { cause: 'stopped', reason: 'superseded' };
   if (seen.deletionRequestedAtMs !== null) return someoneElse();
@@ -44,6 +47,8 @@ function goneVerdict(attempt: AttemptState): Verdict {
   if (attempt.stopRequested !== null) return { cause: 'stopped', reason: attempt.stopRequested.reason };
   return { cause: 'interrupted', reason: attempt.noticed === null ? 'node-vanished' : 'interruption-notice' };
 }
+
+const sealed = (attempt: AttemptState, seen: ObservedAttempt): boolean => (seen.lastCheckpoint ?? attempt.lastCheckpoint) !== null;
 
 function freshSeal(attempt: AttemptState, seen: ObservedAttempt): boolean {
   const seal = seen.lastCheckpoint ?? attempt.lastCheckpoint;

@@ -1,12 +1,14 @@
 // One job as `status` shows it and prints it with --json.
 
 import { report } from '../engine/report.ts';
-import type { JobRecord } from '../engine/record.ts';
+import type { EndCause, JobRecord } from '../engine/record.ts';
+import type { Reason } from '../engine/reasons.ts';
 import { latestStartMs } from '../engine/slack.ts';
 import type { ObservedAttempt } from '../engine/snapshot.ts';
 import { shown } from '../engine/shown.ts';
-import type { JobState } from '../engine/state.ts';
+import type { AttemptState, JobState } from '../engine/state.ts';
 import type { Session } from '../wire.ts';
+import { endWords } from './end-words.ts';
 import { count, usd } from './figures.ts';
 import { stateSentence } from './sentences.ts';
 import { localZone, short, span, written } from './when.ts';
@@ -29,7 +31,10 @@ export interface JobDescription {
     readonly instanceType: string;
     readonly capacityType: string;
     readonly priceUsdPerHour: number | null;
-    readonly end: string | null;
+    readonly end: EndCause | null;
+    readonly endReason: Reason | null;
+    /** Null: not known, or not ended. */
+    readonly exitCode: number | null;
   }[];
   readonly interruptions: number;
   readonly moves: number;
@@ -37,6 +42,7 @@ export interface JobDescription {
   readonly costUsd: number;
   readonly failures: number;
   readonly lastFailure: string | null;
+  readonly lastFailureExitCode: number | null;
 }
 
 export function describe(record: JobRecord, state: JobState, seen: readonly ObservedAttempt[], { settings, clock, target }: Session): JobDescription {
@@ -63,12 +69,15 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
       capacityType,
       priceUsdPerHour,
       end: ended?.cause ?? null,
+      endReason: ended?.reason ?? null,
+      exitCode: ended?.exitCode ?? null,
     })),
     interruptions: ledger.interruptions,
     moves: ledger.moves,
     costUsd: ledger.costUsd,
     failures: state.failures,
     lastFailure: lastFailure(state),
+    lastFailureExitCode: failedAttempt(state)?.exitCode ?? null,
   };
 }
 
@@ -84,22 +93,25 @@ export function lines(view: JobDescription, nowMs: number): readonly string[] {
     out.push(`checkpoint step ${view.lastCheckpoint.step}, sealed ${short(view.lastCheckpoint.sealedAtMs, nowMs, zone)}`);
   for (const a of view.attempts)
     out.push(
-      `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`,
+      `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${endWords(a.end, a.endReason, a.exitCode)}`}`,
     );
   if (view.interruptions > 0) out.push(`survived   ${count(view.interruptions, 'interruption')}`);
   if (view.attempts.some((a) => a.end !== null)) out.push(`cost       ${usd(view.costUsd)} for the attempts that have ended`);
-  return [...out, ...failureLines(view.lastFailure)];
+  return [...out, ...failureLines(view.lastFailure, view.lastFailureExitCode)];
 }
 
 /** What the newest attempt that failed by itself printed last; null if none did. */
-export const lastFailure = (state: JobState): string | null => state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended?.logTail ?? null;
+export const lastFailure = (state: JobState): string | null => failedAttempt(state)?.logTail ?? null;
 
-export function failureLines(tail: string | null): readonly string[] {
+export const failedAttempt = (state: JobState): AttemptState['ended'] => state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended ?? null;
+
+export function failureLines(tail: string | null, exitCode: number | null): readonly string[] {
   if (tail === null) return [];
   const printed = tail.trimEnd();
-  if (printed === '') return ['its last failure printed nothing'];
+  const which = `its last failure${exitCode === null ? '' : ` (exit code ${exitCode})`}`;
+  if (printed === '') return [`${which} printed nothing`];
   return [
-    'its last failure printed:',
+    `${which} printed:`,
     ...printed
       .split('\n')
       .slice(-8)

@@ -1,6 +1,7 @@
 // The ledger as people read it. Every figure is the report's own.
 
 import type { JobReport, Totals } from '../engine/report.ts';
+import { endWords } from './end-words.ts';
 import { count, grams, percent, table, usd } from './figures.ts';
 import { localZone, span, written } from './when.ts';
 
@@ -13,7 +14,7 @@ export function jobLines(r: JobReport): readonly string[] {
     `${a.capacityType} ${a.instanceType} in ${a.zone}`,
     usd(a.costUsd),
     grams(a.carbonGrams),
-    a.cause ?? 'goes on',
+    a.cause === null ? 'goes on' : endWords(a.cause, a.reason, a.exitCode ?? null),
   ]);
   const lines = [
     `${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,

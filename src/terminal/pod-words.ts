@@ -1,6 +1,7 @@
 // A cluster's jobs in words: what `status`, `list`, `explain` and `submit` say of what stands on the pods.
 
 import { reasonText } from '../engine/explain.ts';
+import { exitCodeWords } from './end-words.ts';
 import { count, grams, table, usd } from './figures.ts';
 import type { PodJob, PodPlan } from './pod-job.ts';
 import { localZone, short, span, written } from './when.ts';
@@ -46,7 +47,7 @@ export function podLines(job: PodJob, nowMs: number): readonly string[] {
   if (seal !== null) out.push(`checkpoint step ${seal.step}${seal.sealedAtMs === null ? '' : `, sealed ${short(seal.sealedAtMs, nowMs, zone)}`}`);
   for (const a of job.attempts)
     out.push(
-      `pod ${a.pod}  ${a.gated ? 'held at its gate' : a.phase.toLowerCase()}${a.node === null ? '' : ` on ${a.node}`}${a.exitCode === null ? '' : `, exit code ${a.exitCode}`}`,
+      `pod ${a.pod}  ${a.gated ? 'held at its gate' : a.phase.toLowerCase()}${a.node === null ? '' : ` on ${a.node}`}${a.exitCode === null ? '' : `, ${exitCodeWords(a.exitCode)}`}`,
     );
   if (job.moves > 0) out.push(`moved      ${count(job.moves, 'time')}`);
   if (job.costUsd !== null) out.push(`cost       ${usd(job.costUsd)} for the attempts that have ended`);
