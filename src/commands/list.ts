@@ -12,6 +12,7 @@ export default class List extends NerveCommand {
     const { shown } = await import('../engine/shown.ts');
     const { stateSentence } = await import('../terminal/sentences.ts');
     const { table } = await import('../terminal/figures.ts');
+    const { nameCell } = await import('../terminal/plain.ts');
     const { localZone, short } = await import('../terminal/when.ts');
     const { withTarget } = await import('../terminal/with-target.ts');
     return withTarget<unknown>(flags, {
@@ -37,7 +38,7 @@ export default class List extends NerveCommand {
             ? 'No jobs. Submit one: nerve submit --deadline +6h --duration 2h -- python train.py'
             : table([
                 ['JOB', 'NAME', 'DEADLINE', 'STATE'],
-                ...jobs.map((j) => [j.jobId, j.name, short(j.deadlineMs, nowMs, localZone()), j.sentence]),
+                ...jobs.map((j) => [j.jobId, nameCell(j.name), short(j.deadlineMs, nowMs, localZone()), j.sentence]),
               ]),
         );
         return { target, jobs };

@@ -10,6 +10,7 @@ import type { AttemptState, JobState } from '../engine/state.ts';
 import type { Session } from '../wire.ts';
 import { endWords } from './end-words.ts';
 import { count, usd } from './figures.ts';
+import { plain, plainLines } from './plain.ts';
 import { stateSentence } from './sentences.ts';
 import { localZone, short, span, written } from './when.ts';
 
@@ -84,7 +85,7 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
 export function lines(view: JobDescription, nowMs: number): readonly string[] {
   const zone = localZone();
   const out = [
-    `${view.jobId}  ${view.name}  ${view.sentence}`,
+    `${view.jobId}  ${plain(view.name)}  ${view.sentence}`,
     `deadline   ${written(view.deadlineMs, zone)}${view.deadlineMs > nowMs ? `, in ${span(view.deadlineMs - nowMs)}` : ''}`,
   ];
   if (view.progress !== null)
@@ -107,14 +108,8 @@ export const failedAttempt = (state: JobState): AttemptState['ended'] => state.a
 
 export function failureLines(tail: string | null, exitCode: number | null): readonly string[] {
   if (tail === null) return [];
-  const printed = tail.trimEnd();
+  const printed = plainLines(tail);
   const which = `its last failure${exitCode === null ? '' : ` (exit code ${exitCode})`}`;
-  if (printed === '') return [`${which} printed nothing`];
-  return [
-    `${which} printed:`,
-    ...printed
-      .split('\n')
-      .slice(-8)
-      .map((line) => `  | ${line}`),
-  ];
+  if (printed.join('').trim() === '') return [`${which} printed nothing`];
+  return [`${which} printed:`, ...printed.slice(-8).map((line) => `  | ${line}`)];
 }

@@ -3,6 +3,7 @@
 import type { JobReport, Totals } from '../engine/report.ts';
 import { endWords } from './end-words.ts';
 import { count, grams, percent, table, usd } from './figures.ts';
+import { plain } from './plain.ts';
 import { localZone, span, written } from './when.ts';
 
 const COUNTERFACTUAL = 'starting at once, on demand, uninterrupted';
@@ -17,7 +18,7 @@ export function jobLines(r: JobReport): readonly string[] {
     a.cause === null ? 'goes on' : endWords(a.cause, a.reason, a.exitCode ?? null),
   ]);
   const lines = [
-    `${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,
+    `${r.jobId}  ${plain(r.name)}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,
     ...(rows.length === 0 ? [] : [table(rows)]),
   ];
   if (r.result !== null) {

@@ -4,9 +4,13 @@ import { reasonText } from '../engine/explain.ts';
 import { exitCodeWords } from './end-words.ts';
 import { count, grams, table, usd } from './figures.ts';
 import type { PodJob, PodPlan } from './pod-job.ts';
+import { nameCell, plain } from './plain.ts';
 import { localZone, short, span, written } from './when.ts';
 
-export function podSentence(job: PodJob, nowMs: number): string {
+/** On one line and without what commands a terminal: whoever may patch the pod wrote parts of it. */
+export const podSentence = (job: PodJob, nowMs: number): string => plain(sentenceOf(job, nowMs));
+
+function sentenceOf(job: PodJob, nowMs: number): string {
   const { phase, plan, deadlineMs, endedAtMs } = job;
   const zone = localZone();
   const at = endedAtMs === null ? '' : ` at ${short(endedAtMs, nowMs, zone)}`;
@@ -35,13 +39,13 @@ export function podPlanSentence(plan: PodPlan, nowMs: number): string {
   const at = plan.startMs === null || plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
   const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
   const now = plan.costNowUsd === null ? '' : ` instead of ${usd(plan.costNowUsd)} when started now`;
-  return `plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${now} and ${grams(plan.expectedCarbonGrams)}${latest(plan, nowMs)}`;
+  return plain(`plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${now} and ${grams(plan.expectedCarbonGrams)}${latest(plan, nowMs)}`);
 }
 
 export function podLines(job: PodJob, nowMs: number): readonly string[] {
   const zone = localZone();
   const { deadlineMs, progress, lastCheckpoint: seal } = job;
-  const out = [`${job.jobId}  ${job.name}  ${podSentence(job, nowMs)}`];
+  const out = [`${job.jobId}  ${plain(job.name)}  ${podSentence(job, nowMs)}`];
   if (deadlineMs !== null) out.push(`deadline   ${written(deadlineMs, zone)}${deadlineMs > nowMs ? `, in ${span(deadlineMs - nowMs)}` : ''}`);
   if (progress !== null) out.push(`progress   step ${progress.step}${progress.totalSteps === null ? '' : ` of ${progress.totalSteps}`}`);
   if (seal !== null) out.push(`checkpoint step ${seal.step}${seal.sealedAtMs === null ? '' : `, sealed ${short(seal.sealedAtMs, nowMs, zone)}`}`);
@@ -56,7 +60,12 @@ export function podLines(job: PodJob, nowMs: number): readonly string[] {
 
 export function podTable(jobs: readonly PodJob[], nowMs: number): string {
   if (jobs.length === 0) return 'No jobs in this namespace. Submit one: nerve submit --deadline +6h --duration 2h --image IMAGE -- python train.py';
-  const rows = jobs.map((j) => [j.jobId, j.name, j.deadlineMs === null ? '-' : short(j.deadlineMs, nowMs, localZone()), podSentence(j, nowMs)]);
+  const rows = jobs.map((j) => [
+    j.jobId,
+    nameCell(j.name),
+    j.deadlineMs === null ? '-' : short(j.deadlineMs, nowMs, localZone()),
+    podSentence(j, nowMs),
+  ]);
   return table([['JOB', 'NAME', 'DEADLINE', 'STATE'], ...rows]);
 }
 
@@ -76,7 +85,7 @@ export function podExplanation(
     ['moves so far', String(job.moves)],
   ] as const;
   return {
-    sentence: known ?? (job.acknowledged ? `It is ${job.phase}.` : 'Nerve has not said anything about it yet.'),
-    numbers: numbers.flatMap(([name, value]) => (value === null ? [] : [{ name, value }])),
+    sentence: known ?? (job.acknowledged ? plain(`It is ${job.phase}.`) : 'Nerve has not said anything about it yet.'),
+    numbers: numbers.flatMap(([name, value]) => (value === null ? [] : [{ name, value: plain(value) }])),
   };
 }

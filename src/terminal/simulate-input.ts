@@ -100,7 +100,10 @@ export function replayable(reports: readonly (JobReport | null)[]): Past {
           },
         ],
   );
-  const of = reports.length === 1 ? 'The one job that ended last is' : `${why.length} of the ${reports.length} jobs that ended last ${why.length === 1 ? 'is' : 'are'}`;
+  const of =
+    reports.length === 1
+      ? 'The one job that ended last is'
+      : `${why.length} of the ${reports.length} jobs that ended last ${why.length === 1 ? 'is' : 'are'}`;
   return { jobs, leftOut: why.length === 0 ? null : `${of} left out: ${said.join(', ')}.` };
 }
 

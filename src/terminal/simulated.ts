@@ -34,7 +34,9 @@ export function simulatedLines(trace: MarketTrace, results: readonly Simulated[]
 /** In hindsight only what nobody could do is late. */
 function hopeless(results: readonly Simulated[]): string {
   const late = results.find((r) => r.policy === 'hindsight')?.totals.late ?? 0;
-  return late === 0 ? '' : ` ${count(late, 'job')} could not have been done in time by anybody: hindsight starts ${late === 1 ? 'it' : 'them'} at once.`;
+  return late === 0
+    ? ''
+    : ` ${count(late, 'job')} could not have been done in time by anybody: hindsight starts ${late === 1 ? 'it' : 'them'} at once.`;
 }
 
 function bar(share: number): string {

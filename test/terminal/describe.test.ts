@@ -8,7 +8,7 @@ import type { ObservedAttempt } from '../../src/engine/snapshot.ts';
 import { describe, lines } from '../../src/terminal/describe.ts';
 import { jobLines } from '../../src/terminal/ledger.ts';
 import type { Session } from '../../src/wire.ts';
-import { ended, HOUR, launched, MINUTE, NOW, record, seen, SETTINGS } from '../support/build.ts';
+import { ended, HOUR, launched, MINUTE, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
 
 function status(of: JobRecord, objects: readonly ObservedAttempt[], nowMs = NOW + HOUR) {
   const session = { settings: SETTINGS, clock: { nowMs: () => nowMs }, target: 'local' } as unknown as Session;
@@ -86,4 +86,12 @@ it('does not count a program that asked to be started again as an interruption t
   const { text, interruptions } = status(record([launched(1), again]), []);
   expect(interruptions).toBe(0);
   expect(text).toMatch(/^attempt 1 .*: asked to be started again \(exit code 75\)$/m);
+});
+
+it('shows a name as text, and cuts nothing of it in --json', () => {
+  const name = `we\nird\u001B[31mred ${'x'.repeat(100)}`;
+  const view = status(record([], spec({ name })), []);
+  expect(view.text.split('\n')[0]).toMatch(/^j-test0001  we\\nirdred x{100} /);
+  expect(view.name).toBe(name);
+  expect(jobLines(report(record([], spec({ name }))))[0]).toMatch(/^j-test0001  we\\nirdred x/);
 });
