@@ -38,6 +38,8 @@ export function podPlanSentence(plan: PodPlan, nowMs: number): string {
   const zone = localZone();
   const at = plan.startMs === null || plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
   const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
+  if (plan.zone === null && plan.expectedCostUsd === null)
+    return plain(`plan: nothing that it may take is on offer now at a price that it may pay; it is held until something is${latest(plan, nowMs)}`);
   const now = plan.costNowUsd === null ? '' : ` instead of ${usd(plan.costNowUsd)} when started now`;
   return plain(`plan: start ${at} ${place}, about ${usd(plan.expectedCostUsd)}${now} and ${grams(plan.expectedCarbonGrams)}${latest(plan, nowMs)}`);
 }

@@ -9,8 +9,11 @@ import type { EngineSettings, ObservedAttempt } from '../engine/snapshot.ts';
 import { grams, percent, usd } from './figures.ts';
 import { short, span } from './when.ts';
 
-export function planSentence(offer: Quote, nowMs: number, zone: string): string {
+/** `capUsdPerHour`: --max-price. */
+export function planSentence(offer: Quote, nowMs: number, zone: string, capUsdPerHour: number | null): string {
   const { plan } = offer;
+  if (plan.zone === null && capUsdPerHour !== null)
+    return `plan: no place costs ${usd(capUsdPerHour)}/h or less now, on spot or on demand; it is held until one does, and starts then. If none does by ${short(offer.latestStartMs, nowMs, zone)}, it will be late`;
   const at = plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
   const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
   const full =
@@ -23,6 +26,8 @@ export function planSentence(offer: Quote, nowMs: number, zone: string): string 
 /** The plan in figures: window, cost, carbon, and what it risks. */
 export function planLines(offer: Quote, nowMs: number, zone: string): readonly string[] {
   const { plan, risk } = offer;
+  // Nothing is known of a start in no place.
+  if (plan.zone === null && plan.expectedCostUsd === null) return [];
   const lines = [`window     ${short(plan.startMs, nowMs, zone)} to ${short(offer.endMs, nowMs, zone)}`];
   if (risk === null) {
     if (plan.expectedCostUsd !== null) lines.push(`cost       about ${usd(plan.expectedCostUsd)}`);
@@ -66,7 +71,9 @@ export function stateSentence(
         ? `held until about ${short(state.plan.startMs, nowMs, zone)}`
         : state.pausedByUser
           ? `held: paused by you; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
-          : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
+          : state.plan?.zone === null && state.spec.maxPriceUsdPerHour !== null
+            ? `held: no place costs ${usd(state.spec.maxPriceUsdPerHour)}/h or less; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
+            : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
     case 'starting':
       return `starting${place}`;
     case 'running':
