@@ -40,7 +40,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'placement-failed': 'The place that was asked for had no capacity after all.',
   'cheaper-elsewhere': 'It was moved because another place saves more than the move costs.',
   drill: 'It was moved because you asked for a drill.',
-  'asked-again': 'It was started again because it asked for that: it sealed its state and ended with exit code 75.',
+  'asked-again': 'It was started again because it asked for that: it ended with exit code 75, and nobody had told it to.',
   superseded: 'An attempt that is no longer valid was removed.',
   running: 'It runs.',
   evacuating: 'It is saving its state and moving to another machine.',

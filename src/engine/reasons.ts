@@ -23,7 +23,7 @@ export type Reason =
   | 'placement-failed' // asked for, never scheduled: the market lied
   | 'cheaper-elsewhere' // a voluntary move that pays
   | 'drill' // its user wanted to see a move
-  | 'asked-again' // it sealed and ended with exit code 75, unasked
+  | 'asked-again' // a program with the checkpoint SDK ended with exit code 75, unasked
   | 'superseded' // an attempt that the record does not know of, or that a newer one replaced
   // going on
   | 'running'

@@ -64,9 +64,9 @@ export interface Plan {
 
 export type EndCause =
   | 'succeeded'
-  | 'failed' // by itself; also exit 75 unasked and without a seal
+  | 'failed' // by itself; also exit 75, unasked, of a program that never spoke of checkpoints
   | 'interrupted' // notice, lost node, eviction, or 143 with a fresh seal
-  | 'stopped' // Nerve asked (move, pause, supersede, cancel), or it asked itself to be started again (exit 75, sealed)
+  | 'stopped' // Nerve asked (move, pause, supersede, cancel), or it asked itself to be started again (exit 75)
   | 'not-placed' // never scheduled: no capacity
   | 'cancelled'; // someone else deleted it
 

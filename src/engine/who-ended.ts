@@ -29,8 +29,9 @@ export function whoEnded(attempt: AttemptState, seen: ObservedAttempt | null): V
   if (stopped !== null && (cleanExit || seen.deletedByNerve)) return { cause: 'stopped', reason: stopped.reason };
   if (noticed) return { cause: 'interrupted', reason: 'interruption-notice' };
   if (nodeLost || (seen.nodeName !== null && seen.node === null)) return { cause: 'interrupted', reason: 'node-vanished' };
-  // Nobody took its machine and nobody asked: its seal says that it means to go on, and without any it has merely failed with this number.
-  if (rescheduled) return sealed(attempt, seen) ? { cause: 'stopped', reason: 'asked-again' } : { cause: 'failed', reason: 'retry-after-failure' };
+  // Nobody took its machine and nobody asked. Of a program that speaks the checkpoint contract it means "start me again"; what it sealed last may
+  // not have been told any more. Of any other it is a number like any other.
+  if (rescheduled) return speaks(attempt, seen) ? { cause: 'stopped', reason: 'asked-again' } : { cause: 'failed', reason: 'retry-after-failure' };
   if (seen.disruption !== null || cleanExit) return { cause: seen.deletedByNerve ? 'stopped' : 'interrupted', reason: 'node-vanished' };
   if (seen.deletedByNerve) return { cause: 'stopped', reason: 'superseded' };
   if (seen.deletionRequestedAtMs !== null) return someoneElse();
@@ -48,7 +49,8 @@ function goneVerdict(attempt: AttemptState): Verdict {
   return { cause: 'interrupted', reason: attempt.noticed === null ? 'node-vanished' : 'interruption-notice' };
 }
 
-const sealed = (attempt: AttemptState, seen: ObservedAttempt): boolean => (seen.lastCheckpoint ?? attempt.lastCheckpoint) !== null;
+const speaks = (attempt: AttemptState, seen: ObservedAttempt): boolean =>
+  [seen.resumed, seen.progress, seen.lastCheckpoint, attempt.resumed, attempt.lastCheckpoint].some((said) => said !== null);
 
 function freshSeal(attempt: AttemptState, seen: ObservedAttempt): boolean {
   const seal = seen.lastCheckpoint ?? attempt.lastCheckpoint;
