@@ -15,7 +15,7 @@ import type { Config } from './config/schema.ts';
 import { NerveError } from './engine/errors.ts';
 import { gaugesOf, type Sample } from './engine/metrics.ts';
 import { POD } from './engine/pod/names.ts';
-import { annotation } from './engine/pod/read.ts';
+import { shownState } from './engine/pod/shown.ts';
 import type { EngineSettings } from './engine/snapshot.ts';
 import type { Arrivals, Clock, Leadership, Market } from './ports.ts';
 import type { RecordsWithHistory } from './queue/records.ts';
@@ -116,7 +116,7 @@ interface Looked {
 /** Gauges of the whole installation: jobs as their pods say, which costs Redis nothing. Without Redis the savings are left out. */
 async function seenBy({ arrivals, market, records, clock }: Looked): Promise<readonly Sample[]> {
   const [jobs, view, saved] = await Promise.all([arrivals.jobs(), market.view(), records.saved().catch(() => null)]);
-  const phases = jobs.map(({ pod }) => annotation(pod, POD.state) ?? 'held');
+  const phases = jobs.map(({ pod }) => shownState(pod, clock.nowMs()) ?? 'held');
   return gaugesOf({ nowMs: clock.nowMs(), phases, market: view, saved });
 }
 

@@ -10,15 +10,18 @@ export default class Explain extends NerveCommand {
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Explain);
     const { readJob } = await import('../intake/request.ts');
+    const { shown } = await import('../engine/shown.ts');
     const { explain } = await import('../engine/explain.ts');
     const { usd, table } = await import('../terminal/figures.ts');
     const { localZone, short, span } = await import('../terminal/when.ts');
     const { withTarget } = await import('../terminal/with-target.ts');
     return withTarget<unknown>(flags, {
-      local: async ({ queue, clock, market, settings, label, target }) => {
+      local: async ({ queue, cloud, clock, market, settings, label, target }) => {
         const { state } = await readJob(queue.records, args.job);
         const nowMs = clock.nowMs();
-        const why = explain(state, await market.view(), settings, nowMs, { instant: (ms) => short(ms, nowMs, localZone()), span, usd });
+        const known = explain(state, await market.view(), settings, nowMs, { instant: (ms) => short(ms, nowMs, localZone()), span, usd });
+        const { silent } = shown(state, await cloud.attempts({ jobId: args.job }).catch(() => []), settings, nowMs);
+        const why = silent ? { ...known, numbers: [...known.numbers, { name: 'progress', value: 'it reports none' }] } : known;
         this.log([label, why.sentence, '', table(why.numbers.map(({ name, value }) => [name, value]))].join('\n'));
         if (why.rejected.length > 0) this.log(`\nNot chosen:\n${why.rejected.map((line) => `  ${line}`).join('\n')}`);
         return { target, jobId: args.job, ...why };

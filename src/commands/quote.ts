@@ -27,8 +27,7 @@ export default class QuoteCommand extends NerveCommand {
       });
     const session = await openSession(at);
     try {
-      const command = typed.length > 0 || flags.file !== undefined ? typed : ['true'];
-      const { spec, zone, understood } = await prepareSpec(session, flags, command, null);
+      const { spec, zone, understood } = await prepareSpec(session, flags, typed.length > 0 ? typed : null, null);
       const nowMs = session.clock.nowMs();
       const offer = quote(spec, await session.market.view(), session.settings, nowMs);
       if (!offer.feasible) throw infeasible(offer, zone, nowMs);
@@ -36,7 +35,7 @@ export default class QuoteCommand extends NerveCommand {
         [
           session.label,
           understood,
-          planSentence(offer, nowMs, zone),
+          planSentence(offer, nowMs, zone, spec.maxPriceUsdPerHour),
           ...planLines(offer, nowMs, zone),
           ...offer.warnings.map((w) => `warning: ${w}`),
         ].join('\n'),

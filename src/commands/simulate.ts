@@ -37,9 +37,9 @@ export default class Simulate extends NerveCommand {
     const { simulatedLines } = await import('../terminal/simulated.ts');
     const { written } = await import('../terminal/when.ts');
     const past = flags.past === undefined ? null : await pastJobs(flags.target, flags.past);
-    const trace = await marketFor(flags, past ?? []);
+    const trace = await marketFor(flags, past?.jobs ?? []);
     const jobs: readonly SimulatedJob[] =
-      past ??
+      past?.jobs ??
       (flags.file === undefined
         ? sampleJobs(trace, flags.seed, flags.sample ?? 100)
         : (await import('../terminal/jobs-file.ts')).readJobsFile(flags.file, trace.startMs));
@@ -54,7 +54,8 @@ export default class Simulate extends NerveCommand {
     }
     const policies = (flags.policy ?? POLICIES) as readonly PolicyName[];
     const results = simulate({ trace, jobs, policies, startOverheadMs: HOUR_MS / 12 });
-    this.log(simulatedLines(trace, results).join('\n'));
-    return { source: trace.source, startMs: trace.startMs, endMs: endOf(trace), tickMs: trace.tickMs, notes: trace.oddities, results };
+    const notes = past === null || past.leftOut === null ? trace.oddities : [past.leftOut, ...trace.oddities];
+    this.log(simulatedLines({ ...trace, oddities: notes }, results).join('\n'));
+    return { source: trace.source, startMs: trace.startMs, endMs: endOf(trace), tickMs: trace.tickMs, notes, results };
   }
 }

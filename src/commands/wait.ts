@@ -16,21 +16,24 @@ export default class Wait extends NerveCommand {
     const { readJob } = await import('../intake/request.ts');
     const { report } = await import('../engine/report.ts');
     const { parseLength, localZone } = await import('../terminal/when.ts');
-    const { failureLines, lastFailure } = await import('../terminal/describe.ts');
+    const { failedAttempt, failureLines, lastFailure } = await import('../terminal/describe.ts');
     const { stateSentence } = await import('../terminal/sentences.ts');
     const timeoutMs = flags.timeout === undefined ? Number.POSITIVE_INFINITY : parseLength(flags.timeout, 'timeout');
     const { withTarget } = await import('../terminal/with-target.ts');
     return withTarget<unknown>(flags, {
-      local: async ({ queue, clock, settings, label }) => {
+      local: async ({ queue, cloud, clock, settings, label }) => {
         const untilMs = performance.now() + timeoutMs;
         for (;;) {
           const { record, state } = await readJob(queue.records, args.job);
           if (state.finished !== null || performance.now() >= untilMs) {
-            const tail = state.finished?.result === 'failed' ? lastFailure(state) : null;
-            const sentence = stateSentence(state, settings, clock.nowMs(), localZone());
-            this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail)].join('\n'));
+            const failed = state.finished?.result === 'failed';
+            const tail = failed ? lastFailure(state) : null;
+            const lastFailureExitCode = failed ? (failedAttempt(state)?.exitCode ?? null) : null;
+            const seen = state.finished === null ? await cloud.attempts({ jobId: args.job }).catch(() => []) : [];
+            const sentence = stateSentence(state, seen, { settings, nowMs: clock.nowMs(), zone: localZone() });
+            this.log([label, `${args.job}  ${sentence}`, ...failureLines(tail, lastFailureExitCode)].join('\n'));
             process.exitCode = exitCode(state.finished);
-            return { ...report(record), lastFailure: tail };
+            return { ...report(record), lastFailure: tail, lastFailureExitCode };
           }
           await clock.sleep(POLL_REAL_MS);
         }

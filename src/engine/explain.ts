@@ -41,6 +41,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'cheaper-elsewhere': 'It was moved because another place saves more than the move costs.',
   drill: 'It was moved because you asked for a drill.',
   'taken-down': 'It was started again because Nerve on this machine had been ended ("nerve down", or Ctrl-C).',
+  'asked-again': 'It was started again because it asked for that: it ended with exit code 75, and nobody had told it to.',
   superseded: 'An attempt that is no longer valid was removed.',
   running: 'It runs.',
   evacuating: 'It is saving its state and moving to another machine.',
@@ -63,6 +64,7 @@ export function explain(state: JobState, market: MarketView | null, settings: En
     { name: 'work remaining', value: format.span(remainingWorkMs(state)) },
   ];
   if (state.finished !== null) return { sentence: REASON_TEXT[reason], numbers, rejected: [] };
+  if (state.cancelRequested) return { sentence: 'It is being cancelled, and will not be started again.', numbers, rejected: [] };
   numbers.push(
     { name: 'latest start (on demand)', value: format.instant(latestStartMs(state, settings)) },
     { name: 'spot is safe until', value: format.instant(spotSafeUntilMs(state, settings)) },

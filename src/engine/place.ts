@@ -187,7 +187,8 @@ function startReason(state: JobState): Reason {
   if (last === undefined) return state.heldWhy === 'window' && state.plan !== null ? 'window-open' : 'cheapest-now';
   if (last.ended === null) return last.stopRequested?.reason ?? 'interruption-notice';
   if (last.ended.cause === 'failed') return 'retry-after-failure';
-  return last.ended.cause === 'interrupted' || last.ended.reason === 'taken-down' ? last.ended.reason : 'cheapest-now';
+  const { cause, reason } = last.ended;
+  return cause === 'interrupted' || reason === 'taken-down' || reason === 'asked-again' ? reason : 'cheapest-now';
 }
 
 /** Held without anything acceptable: look again at the next sweep (the market wakes it earlier) or when a move is legal. */

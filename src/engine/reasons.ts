@@ -24,6 +24,7 @@ export type Reason =
   | 'cheaper-elsewhere' // a voluntary move that pays
   | 'drill' // its user wanted to see a move
   | 'taken-down' // Nerve on this machine was ended; it goes on when Nerve is started again
+  | 'asked-again' // a program with the checkpoint SDK ended with exit code 75, unasked
   | 'superseded' // an attempt that the record does not know of, or that a newer one replaced
   // going on
   | 'running'

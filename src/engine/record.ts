@@ -64,9 +64,9 @@ export interface Plan {
 
 export type EndCause =
   | 'succeeded'
-  | 'failed'
-  | 'interrupted' // notice, lost node, eviction, exit 75, or 143 with a fresh seal
-  | 'stopped' // Nerve asked (move, pause, supersede, cancel, down)
+  | 'failed' // by itself; also exit 75, unasked, of a program that never spoke of checkpoints
+  | 'interrupted' // notice, lost node, eviction, or 143 with a fresh seal
+  | 'stopped' // Nerve asked (move, pause, supersede, cancel, down), or it asked itself to be started again (exit 75)
   | 'not-placed' // never scheduled: no capacity
   | 'cancelled'; // someone else deleted it
 

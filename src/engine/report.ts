@@ -19,6 +19,8 @@ export interface AttemptLine {
   readonly endedAtMs: number | null;
   readonly cause: EndCause | null;
   readonly reason: Reason;
+  /** Null: not known, or not ended. Absent from reports that an older version kept. */
+  readonly exitCode?: number | null;
   readonly costUsd: number;
   readonly carbonGrams: number;
   readonly lostWorkMs: number;
@@ -114,6 +116,7 @@ function lineOf(events: readonly JobEvent[], attempt: number, state: JobState): 
     endedAtMs: known?.ended?.atMs ?? null,
     cause: known?.ended?.cause ?? null,
     reason: known?.ended?.reason ?? known?.reason ?? 'running',
+    exitCode: known?.ended?.exitCode ?? null,
     costUsd: costUsd(usage),
     carbonGrams: carbonGrams(usage),
     lostWorkMs: known?.ended?.lostWorkMs ?? 0,

@@ -24,10 +24,14 @@ export function whoEnded(attempt: AttemptState, seen: ObservedAttempt | null): V
   if (seen.placedAtMs === null) return seen.deletedByNerve || seen.deletionRequestedAtMs === null ? notPlaced(attempt) : someoneElse();
   const stopped = attempt.stopRequested;
   const noticed = attempt.noticed !== null || (seen.node?.interruption ?? null) !== null;
+  const rescheduled = seen.exitCode === EXIT_RESCHEDULE && seen.deletionRequestedAtMs === null && !seen.deletedByNerve && seen.disruption === null;
   const cleanExit = seen.exitCode === EXIT_RESCHEDULE || (seen.exitCode === EXIT_SIGTERM && freshSeal(attempt, seen));
   if (stopped !== null && (cleanExit || seen.deletedByNerve)) return { cause: 'stopped', reason: stopped.reason };
   if (noticed) return { cause: 'interrupted', reason: 'interruption-notice' };
   if (nodeLost || (seen.nodeName !== null && seen.node === null)) return { cause: 'interrupted', reason: 'node-vanished' };
+  // Nobody took its machine and nobody asked. Of a program that speaks the checkpoint contract it means "start me again"; what it sealed last may
+  // not have been told any more. Of any other it is a number like any other.
+  if (rescheduled) return speaks(attempt, seen) ? { cause: 'stopped', reason: 'asked-again' } : { cause: 'failed', reason: 'retry-after-failure' };
   if (seen.disruption !== null || cleanExit) return { cause: seen.deletedByNerve ? 'stopped' : 'interrupted', reason: 'node-vanished' };
   if (seen.deletedByNerve) return { cause: 'stopped', reason: 'superseded' };
   if (seen.deletionRequestedAtMs !== null) return someoneElse();
@@ -44,6 +48,9 @@ function goneVerdict(attempt: AttemptState): Verdict {
   if (attempt.stopRequested !== null) return { cause: 'stopped', reason: attempt.stopRequested.reason };
   return { cause: 'interrupted', reason: attempt.noticed === null ? 'node-vanished' : 'interruption-notice' };
 }
+
+const speaks = (attempt: AttemptState, seen: ObservedAttempt): boolean =>
+  [seen.resumed, seen.progress, seen.lastCheckpoint, attempt.resumed, attempt.lastCheckpoint].some((said) => said !== null);
 
 function freshSeal(attempt: AttemptState, seen: ObservedAttempt): boolean {
   const seal = seen.lastCheckpoint ?? attempt.lastCheckpoint;

@@ -9,7 +9,7 @@ import type { Manifest } from '../ports.ts';
 import { typesWith } from './gpu-types.ts';
 import type { Asked } from './job-file.ts';
 import { gpusOf, podFromFlags } from './pod-from-flags.ts';
-import { checkpointUri, jobName, type SubmitFlags } from './spec.ts';
+import { checkedName, checkpointUri, jobName, type SubmitFlags } from './spec.ts';
 
 /** The flags that only a cluster understands. */
 export interface ClusterFlags {
@@ -52,6 +52,7 @@ const JOB_POLICY = {
 export function clusterJob(input: ClusterJobInput): Manifest {
   const { flags, asked } = input;
   const { manifest } = asked;
+  if (flags.name !== undefined) checkedName(flags.name);
   const annotations = annotationsOf(input);
   if (manifest?.kind === 'Job') {
     refuseBeside(input, 'a Job manifest', flags['as-job'] === true ? ['as-job'] : []);

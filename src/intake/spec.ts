@@ -58,10 +58,31 @@ export function buildSpec(input: SpecInput): JobSpec {
   };
 }
 
+const LONGEST_NAME = 200;
+/** Control characters, the two odd line ends, and marks that turn the direction of writing. */
+const UNPRINTABLE = /[\p{Cc}\u2028-\u202E\u2066-\u2069]/gu;
+
+/** @throws NerveError `usage` for one that nobody could read or type again. */
+export function checkedName(name: string): string {
+  const fault =
+    name.search(UNPRINTABLE) >= 0
+      ? 'has a control character in it (a line break, an escape)'
+      : name.trim() === ''
+        ? 'is blank'
+        : Array.from(name).length > LONGEST_NAME
+          ? `is longer than ${LONGEST_NAME} characters`
+          : null;
+  if (fault === null) return name;
+  throw new NerveError('usage', `The name ${fault}.`, { hint: 'Use letters, digits and words that you would type again: --name resnet-50.' });
+}
+
 /** Runs of one name teach Nerve how long the next one takes: by default the script's name, else the program's. */
 export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'name'>, command: readonly string[]): string {
+  const given = flags.name ?? file.name;
+  if (given !== undefined) return checkedName(given);
   const words = command.filter((word) => !word.startsWith('-') && !/\s/.test(word));
-  return flags.name ?? file.name ?? basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
+  const base = basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
+  return Array.from(base.replace(UNPRINTABLE, '')).slice(0, LONGEST_NAME).join('').trim() || 'job';
 }
 
 /** @throws NerveError `usage`. */

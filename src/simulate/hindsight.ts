@@ -62,6 +62,8 @@ function planOf({ scenario, avail, price, carbon = [] }: Trace): readonly string
     choices[k] = choice;
     next = value;
   }
+  // Nobody could be on time: least late is at once, on demand, which is what the driver does without a plan.
+  if ((next[pause] as Float64Array)[startParts] === Infinity) return [];
   const plan: string[] = [];
   let place = pause;
   let progress = startParts;

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { NerveError } from '../engine/errors.ts';
 import { POD } from '../engine/pod/names.ts';
 import type { JobEvent } from '../engine/record.ts';
+import { shown } from '../engine/shown.ts';
 import type { JobState } from '../engine/state.ts';
 import type { TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
@@ -21,10 +22,11 @@ export type LocalEvent = (state: JobState, nowMs: number) => JobEvent | null;
 
 export async function askJob(flags: TargetFlags, job: string, ask: 'cancel' | 'pause' | 'resume' | 'release', event: LocalEvent): Promise<Asked> {
   return withTarget<Asked>(flags, {
-    local: async ({ queue, clock, label }) => {
+    local: async ({ queue, cloud, clock, settings, label }) => {
       const { request } = await import('../intake/request.ts');
       const before = await request(queue.records, queue.alarms, job, (state) => event(state, clock.nowMs()));
-      return { target: 'local', label, phaseBefore: before.phase };
+      const seen = before.phase === 'starting' ? await cloud.attempts({ jobId: job }).catch(() => []) : [];
+      return { target: 'local', label, phaseBefore: shown(before, seen, settings, clock.nowMs()).phase };
     },
     cluster: async (session) => ({ target: 'cluster', label: session.label, phaseBefore: await askPod(session, job, ask) }),
   });

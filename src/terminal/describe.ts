@@ -1,12 +1,16 @@
 // One job as `status` shows it and prints it with --json.
 
 import { report } from '../engine/report.ts';
-import type { JobRecord } from '../engine/record.ts';
+import type { EndCause, JobRecord } from '../engine/record.ts';
+import type { Reason } from '../engine/reasons.ts';
 import { latestStartMs } from '../engine/slack.ts';
 import type { ObservedAttempt } from '../engine/snapshot.ts';
-import type { JobState } from '../engine/state.ts';
+import { shown } from '../engine/shown.ts';
+import type { AttemptState, JobState } from '../engine/state.ts';
 import type { Session } from '../wire.ts';
+import { endWords } from './end-words.ts';
 import { count, usd } from './figures.ts';
+import { plain, plainLines } from './plain.ts';
 import { stateSentence } from './sentences.ts';
 import { localZone, short, span, written } from './when.ts';
 
@@ -15,6 +19,7 @@ export interface JobDescription {
   readonly jobId: string;
   readonly name: string;
   readonly phase: string;
+  readonly cancelRequested: boolean;
   readonly sentence: string;
   readonly reason: string | null;
   readonly deadlineMs: number;
@@ -27,7 +32,10 @@ export interface JobDescription {
     readonly instanceType: string;
     readonly capacityType: string;
     readonly priceUsdPerHour: number | null;
-    readonly end: string | null;
+    readonly end: EndCause | null;
+    readonly endReason: Reason | null;
+    /** Null: not known, or not ended. */
+    readonly exitCode: number | null;
   }[];
   readonly interruptions: number;
   readonly moves: number;
@@ -35,6 +43,7 @@ export interface JobDescription {
   readonly costUsd: number;
   readonly failures: number;
   readonly lastFailure: string | null;
+  readonly lastFailureExitCode: number | null;
 }
 
 export function describe(record: JobRecord, state: JobState, seen: readonly ObservedAttempt[], { settings, clock, target }: Session): JobDescription {
@@ -46,8 +55,9 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
     target,
     jobId: record.jobId,
     name: state.spec.name,
-    phase: state.phase,
-    sentence: stateSentence(state, settings, clock.nowMs(), localZone()),
+    phase: shown(state, seen, settings, clock.nowMs()).phase,
+    cancelRequested: state.cancelRequested,
+    sentence: stateSentence(state, seen, { settings, nowMs: clock.nowMs(), zone: localZone() }),
     reason: state.finished?.reason ?? state.heldReason ?? state.attempts.at(-1)?.reason ?? null,
     deadlineMs: state.deadlineMs,
     latestStartMs: latestStartMs(state, settings),
@@ -60,19 +70,22 @@ export function describe(record: JobRecord, state: JobState, seen: readonly Obse
       capacityType,
       priceUsdPerHour,
       end: ended?.cause ?? null,
+      endReason: ended?.reason ?? null,
+      exitCode: ended?.exitCode ?? null,
     })),
     interruptions: ledger.interruptions,
     moves: ledger.moves,
     costUsd: ledger.costUsd,
     failures: state.failures,
     lastFailure: lastFailure(state),
+    lastFailureExitCode: failedAttempt(state)?.exitCode ?? null,
   };
 }
 
 export function lines(view: JobDescription, nowMs: number): readonly string[] {
   const zone = localZone();
   const out = [
-    `${view.jobId}  ${view.name}  ${view.sentence}`,
+    `${view.jobId}  ${plain(view.name)}  ${view.sentence}`,
     `deadline   ${written(view.deadlineMs, zone)}${view.deadlineMs > nowMs ? `, in ${span(view.deadlineMs - nowMs)}` : ''}`,
   ];
   if (view.progress !== null)
@@ -81,25 +94,22 @@ export function lines(view: JobDescription, nowMs: number): readonly string[] {
     out.push(`checkpoint step ${view.lastCheckpoint.step}, sealed ${short(view.lastCheckpoint.sealedAtMs, nowMs, zone)}`);
   for (const a of view.attempts)
     out.push(
-      `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${a.end}`}`,
+      `attempt ${a.attempt}  ${a.capacityType} ${a.instanceType} in ${a.zone} at ${usd(a.priceUsdPerHour)}/h${a.end === null ? '' : `: ${endWords(a.end, a.endReason, a.exitCode)}`}`,
     );
   if (view.interruptions > 0) out.push(`survived   ${count(view.interruptions, 'interruption')}`);
   if (view.attempts.some((a) => a.end !== null)) out.push(`cost       ${usd(view.costUsd)} for the attempts that have ended`);
-  return [...out, ...failureLines(view.lastFailure)];
+  return [...out, ...failureLines(view.lastFailure, view.lastFailureExitCode)];
 }
 
 /** What the newest attempt that failed by itself printed last; null if none did. */
-export const lastFailure = (state: JobState): string | null => state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended?.logTail ?? null;
+export const lastFailure = (state: JobState): string | null => failedAttempt(state)?.logTail ?? null;
 
-export function failureLines(tail: string | null): readonly string[] {
+export const failedAttempt = (state: JobState): AttemptState['ended'] => state.attempts.findLast((a) => a.ended?.cause === 'failed')?.ended ?? null;
+
+export function failureLines(tail: string | null, exitCode: number | null): readonly string[] {
   if (tail === null) return [];
-  const printed = tail.trimEnd();
-  if (printed === '') return ['its last failure printed nothing'];
-  return [
-    'its last failure printed:',
-    ...printed
-      .split('\n')
-      .slice(-8)
-      .map((line) => `  | ${line}`),
-  ];
+  const printed = plainLines(tail);
+  const which = `its last failure${exitCode === null ? '' : ` (exit code ${exitCode})`}`;
+  if (printed.join('').trim() === '') return [`${which} printed nothing`];
+  return [`${which} printed:`, ...printed.slice(-8).map((line) => `  | ${line}`)];
 }

@@ -9,6 +9,7 @@ import type { DrillResult } from '../ports.ts';
 import type { TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
 import { NOTICE_MS, notRunning } from './drill-move.ts';
+import { plain } from './plain.ts';
 import { size } from './seals.ts';
 import { span } from './when.ts';
 import { withTarget } from './with-target.ts';
@@ -48,7 +49,7 @@ export function drillLines(report: DrillReport): readonly string[] {
   const resume = resumeMs === null ? 'not measured yet: it has not started twice, or says nothing of its progress' : span(resumeMs);
   if (checkpointMs === null)
     return [
-      `${jobId}  FAIL: no checkpoint (${error ?? 'no reason given'})`,
+      `${jobId}  FAIL: no checkpoint (${plain(error ?? 'no reason given')})`,
       'It would go on from its last periodic checkpoint, if there is one: see "nerve checkpoints".',
     ];
   const seconds = (checkpointMs / 1000).toFixed(1);

@@ -7,6 +7,7 @@ import { NerveError } from '../engine/errors.ts';
 import { attemptNumber } from '../engine/pod/observe.ts';
 import { instant, launchedAs, number, object, text } from '../engine/pod/read.ts';
 import type { Pod } from '../engine/pod/types.ts';
+import type { ObservedAttempt } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
 import type { Session, TargetFlags } from '../wire.ts';
 import type { ClusterSession } from '../wire-user.ts';
@@ -57,10 +58,12 @@ interface Next {
   readonly resumed: { readonly step: number; readonly atMs: number } | null;
   /** The job has ended: nobody will say any more how it resumed. */
   readonly over: boolean;
+  /** The one before left without a seal and had never resumed: a program that does not checkpoint, and begins from the start. */
+  readonly anew?: boolean;
 }
 
 /** Nothing more is to be seen. */
-const settled = (next: Next | null): boolean => next !== null && (next.resumed !== null || next.over);
+const settled = (next: Next | null): boolean => next !== null && (next.resumed !== null || next.over || next.anew === true);
 
 /** Remembers what was there: the pod that left takes its annotations along. */
 interface Tracker {
@@ -103,6 +106,7 @@ function fault(
   { fromZone, sealed, next, checkpointMs }: Pick<Tracker, 'sealed' | 'next'> & Pick<MoveReport, 'fromZone' | 'checkpointMs'>,
   timeoutMs: number,
 ): string | null {
+  if (sealed === null && next?.anew === true) return `it sealed no checkpoint, and begins anew in ${next.zone}`;
   if (sealed === null || checkpointMs === null) return `no final checkpoint within ${span(timeoutMs)}`;
   if (checkpointMs >= NOTICE_MS) return 'the checkpoint is slower than the notice';
   if (next === null) return `no replacement within ${span(timeoutMs)}`;
@@ -130,11 +134,12 @@ export async function drillMove(flags: TargetFlags, job: string, timeoutMs: numb
   });
 }
 
-async function moveHere({ queue, clock }: Session, jobId: string, timeoutMs: number): Promise<MoveReport> {
+async function moveHere({ queue, cloud, clock }: Session, jobId: string, timeoutMs: number): Promise<MoveReport> {
   const { readJob, request } = await import('../intake/request.ts');
   const before = (await readJob(queue.records, jobId)).state;
   const from = before.attempts.findLast((attempt) => attempt.ended === null);
-  if (before.phase !== 'running' || from === undefined) throw notRunning(jobId);
+  const seen = (await cloud.attempts({ jobId })).find(({ attempt }) => attempt === from?.attempt);
+  if (from === undefined || !mayMove(before, seen)) throw notRunning(jobId);
   const tracker: Tracker = { askedAtMs: performance.now(), sealed: null, next: null };
   await request(queue.records, queue.alarms, jobId, () => ({ type: 'move-requested', atMs: clock.nowMs() }));
   let stopping = false;
@@ -150,14 +155,19 @@ async function moveHere({ queue, clock }: Session, jobId: string, timeoutMs: num
   return moveReport({ target: 'local', jobId, fromZone: from.zone }, tracker, timeoutMs, clock.speed);
 }
 
+/** Its process runs, and is not leaving already. The hook of a program without the SDK never says that it has resumed. @internal */
+export const mayMove = ({ phase }: Pick<JobState, 'phase'>, seen: Pick<ObservedAttempt, 'phase'> | undefined): boolean =>
+  phase === 'running' || (phase === 'starting' && seen?.phase === 'running');
+
 function viewOfState({ attempts, phase }: JobState, attempt: number): MoveView {
   const from = attempts.find((each) => each.attempt === attempt);
   const next = attempts.findLast((each) => each.attempt > attempt);
   const seal = from?.lastCheckpoint ?? null;
+  const anew = seal === null && from?.resumed === null && from.ended !== null;
   return {
     stopping: from?.stopRequested?.reason === 'drill' || next !== undefined,
     sealed: seal?.final === true ? seal : null,
-    next: next === undefined ? null : { zone: next.zone, resumed: next.resumed, over: hasEnded(phase) },
+    next: next === undefined ? null : { zone: next.zone, resumed: next.resumed, over: hasEnded(phase), anew },
   };
 }
 

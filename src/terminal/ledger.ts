@@ -1,7 +1,9 @@
 // The ledger as people read it. Every figure is the report's own.
 
 import type { JobReport, Totals } from '../engine/report.ts';
+import { endWords } from './end-words.ts';
 import { count, grams, percent, table, usd } from './figures.ts';
+import { plain } from './plain.ts';
 import { localZone, span, written } from './when.ts';
 
 const COUNTERFACTUAL = 'starting at once, on demand, uninterrupted';
@@ -13,15 +15,15 @@ export function jobLines(r: JobReport): readonly string[] {
     `${a.capacityType} ${a.instanceType} in ${a.zone}`,
     usd(a.costUsd),
     grams(a.carbonGrams),
-    a.cause ?? 'goes on',
+    a.cause === null ? 'goes on' : endWords(a.cause, a.reason, a.exitCode ?? null),
   ]);
   const lines = [
-    `${r.jobId}  ${r.name}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,
+    `${r.jobId}  ${plain(r.name)}  ${r.result ?? 'not ended yet: figures are those of ended attempts'}${simulated}`,
     ...(rows.length === 0 ? [] : [table(rows)]),
   ];
   if (r.result !== null) {
     lines.push(
-      `deadline       ${r.deadlineMet ? 'met' : 'missed'} (${written(r.deadlineMs, localZone())})`,
+      `deadline       ${kept(r)} (${written(r.deadlineMs, localZone())})`,
       `held           ${span(r.heldMs)}; ${count(r.interruptions, 'interruption')} survived, ${count(r.moves, 'move')}, ${span(r.lostWorkMs)} of work redone`,
       ...(r.moveLimitBreaks === 0
         ? []
@@ -38,9 +40,25 @@ export function totalLines(t: Totals): readonly string[] {
   return [
     `${count(t.jobs, 'finished job')}: ${t.succeeded} succeeded, ${t.late} of them late; ${count(t.interruptions, 'interruption')} survived, ${span(t.lostWorkMs)} of work redone`,
     `cost    ${usd(t.costUsd)} against ${usd(t.onDemandCostUsd)} for ${COUNTERFACTUAL}: ${saved(t.savingUsd, t.onDemandCostUsd)}`,
-    `carbon  ${grams(t.carbonGrams)}, ${grams(t.carbonSavedGrams)} less than starting at once; footprint at the grid's average intensity`,
+    `carbon  ${grams(t.carbonGrams)}, ${greener(t.carbonSavedGrams)} starting at once; footprint at the grid's average intensity`,
   ];
 }
 
-const saved = (savingUsd: number, ofUsd: number): string =>
-  savingUsd >= 0 ? `${usd(savingUsd)} saved (${percent(savingUsd, ofUsd)})` : `a loss of ${usd(-savingUsd)}`;
+/** A job that ended otherwise than by succeeding has missed its deadline only where that had passed by then. */
+function kept({ result, deadlineMet, deadlineMs, finishedAtMs }: JobReport): string {
+  if (deadlineMet) return 'met';
+  const leftMs = deadlineMs - (finishedAtMs ?? deadlineMs);
+  if (result === 'succeeded') return leftMs < 0 ? `missed by ${span(-leftMs)}` : 'missed';
+  return leftMs >= 0 ? `not finished: ${result} ${span(leftMs)} before it` : `missed: ${result} ${span(-leftMs)} after it`;
+}
+
+/** What the figures themselves would show as nothing is neither a saving nor a loss. */
+function saved(savingUsd: number, ofUsd: number): string {
+  if (usd(Math.abs(savingUsd)) === usd(0)) return 'the same';
+  return savingUsd > 0 ? `${usd(savingUsd)} saved (${percent(savingUsd, ofUsd)})` : `a loss of ${usd(-savingUsd)}`;
+}
+
+function greener(savedGrams: number): string {
+  if (grams(Math.abs(savedGrams)) === grams(0)) return 'the same as';
+  return `${grams(Math.abs(savedGrams))} ${savedGrams > 0 ? 'less' : 'more'} than`;
+}

@@ -5,6 +5,7 @@ import { JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
 import { isGated } from '../engine/pod/observe.ts';
 import { instant, object, text } from '../engine/pod/read.ts';
 import { jobNameOf } from '../engine/pod/spec.ts';
+import { runsInSilence } from '../engine/pod/shown.ts';
 import type { Pod } from '../engine/pod/types.ts';
 
 export interface PodPlan {
@@ -36,6 +37,10 @@ export interface PodJob {
   readonly phase: string;
   /** Has the worker written anything about it? */
   readonly acknowledged: boolean;
+  /** It runs, and no hook of it has ever answered. */
+  readonly silent: boolean;
+  /** Its user has asked for that, whether or not anybody has heard it yet. */
+  readonly cancelRequested: boolean;
   readonly reason: string | null;
   readonly deadlineMs: number | null;
   readonly plan: PodPlan | null;
@@ -48,15 +53,15 @@ export interface PodJob {
 }
 
 /** One job each, those that end first on top. */
-export function jobsOf(pods: readonly Pod[]): readonly PodJob[] {
+export function jobsOf(pods: readonly Pod[], nowMs = Date.now()): readonly PodJob[] {
   const byJob = Map.groupBy(pods, (pod) => pod.metadata.labels?.[JOB_ID_LABEL] ?? '');
   byJob.delete('');
-  const jobs = [...byJob.values()].flatMap((mine) => jobOf(mine) ?? []);
+  const jobs = [...byJob.values()].flatMap((mine) => jobOf(mine, nowMs) ?? []);
   return jobs.sort((a, b) => Number(hasEnded(a.phase)) - Number(hasEnded(b.phase)) || (a.deadlineMs ?? Infinity) - (b.deadlineMs ?? Infinity));
 }
 
 /** All of them of one job. Null: no pods. */
-export function jobOf(pods: readonly Pod[]): PodJob | null {
+export function jobOf(pods: readonly Pod[], nowMs = Date.now()): PodJob | null {
   const sorted = pods.toSorted((a, b) => attemptOf(b) - attemptOf(a) || createdMs(b) - createdMs(a));
   const newest = sorted[0];
   if (newest === undefined) return null;
@@ -64,14 +69,18 @@ export function jobOf(pods: readonly Pod[]): PodJob | null {
   const read = (name: string): string | null => sorted.map((pod) => pod.metadata.annotations?.[name]).find((value) => value !== undefined) ?? null;
   const state = read(POD.state);
   const { metadata } = newest;
+  const silent = runsInSilence(newest, state, nowMs);
+  const phase = silent ? 'running' : (state ?? phaseOf(newest));
   const checkpoint = object(read(POD.lastCheckpoint));
   const progress = object(read(POD.progress));
   return {
     jobId: metadata.labels?.[JOB_ID_LABEL] ?? '',
     pod: metadata.name ?? '',
     name: jobNameOf(newest),
-    phase: state ?? phaseOf(newest),
+    phase,
     acknowledged: state !== null,
+    silent,
+    cancelRequested: !hasEnded(phase) && read(POD.request)?.startsWith('cancel#') === true,
     reason: read(POD.reason),
     deadlineMs: instant(read(POD.deadline)),
     plan: planOf(object(read(POD.plan))),
@@ -87,7 +96,7 @@ export function jobOf(pods: readonly Pod[]): PodJob | null {
           },
     moves: number(read(POD.moves)) ?? 0,
     costUsd: number(read(POD.costUsd)),
-    endedAtMs: hasEnded(state ?? phaseOf(newest)) ? endedMs(newest) : null,
+    endedAtMs: hasEnded(phase) ? endedMs(newest) : null,
     attempts: sorted.toReversed().map((pod) => ({
       pod: pod.metadata.name ?? '',
       attempt: attemptOf(pod),

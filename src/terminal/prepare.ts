@@ -24,20 +24,25 @@ export interface Talk {
   readonly ask: Ask;
 }
 
+/** Stands for the command of a quote that has none; nobody is shown it. */
+const UNSAID: readonly string[] = ['true'];
+
 export type Ask = ((text: string) => Promise<string>) | null;
 
+/** `argv` null: a quote, which needs no command. */
 export async function prepareSpec(
   session: Session,
   flags: SubmitFlags & { file?: string | undefined; 'time-zone'?: string | undefined },
-  argv: readonly string[],
+  argv: readonly string[] | null,
   ask: Ask,
 ): Promise<Prepared> {
   const file: JobFile = flags.file === undefined ? {} : readJobFile(flags.file);
-  const command = argv.length > 0 ? argv : (file.command ?? []);
-  if (command.length === 0)
+  const given = argv !== null && argv.length > 0 ? argv : file.command;
+  if (given === undefined && argv !== null)
     throw new NerveError('usage', 'There is no command to run.', {
       hint: 'Write it after two dashes: nerve submit --deadline +6h -- python train.py',
     });
+  const command = given ?? UNSAID;
   const { clock, config, market, paths } = session;
   const zone = flags['time-zone'] ?? file['time-zone'] ?? config.job.timeZone ?? localZone();
   const deadline =
@@ -46,7 +51,7 @@ export async function prepareSpec(
     (await answer(ask, 'When must it be done (for example "tomorrow 8am")? ', '--deadline is missing.', 'Add it: --deadline "tomorrow 8am"'));
   const nowMs = clock.nowMs();
   const deadlineMs = parseDeadline(deadline, nowMs, zone);
-  const name = jobName(flags, file, command);
+  const name = given === undefined ? (flags.name ?? file.name ?? null) : jobName(flags, file, command);
   const work = await workOf(session, { duration: flags.duration ?? file.duration, profile: flags.profile ?? file.profile }, name, ask);
   const id = newJobId();
   const spec = buildSpec({
@@ -66,7 +71,7 @@ export async function prepareSpec(
     const until = `deadline ${written(deadlineMs, zone)}, in ${span(deadlineMs - nowMs)}`;
     return { spec, zone, understood: `${until}; it runs at once, for ${span(work.ms)} at most, to learn how long it takes` };
   }
-  const source = work.source === 'user' ? '' : ` (the median of ${count(work.runs, 'finished run')} of "${name}")`;
+  const source = work.source === 'user' ? '' : ` (the median of ${count(work.runs, 'finished run')} of "${name ?? ''}")`;
   return {
     spec,
     zone,
@@ -77,17 +82,19 @@ export async function prepareSpec(
 async function workOf(
   session: Session,
   { duration: text, profile }: { readonly duration: string | undefined; readonly profile: string | undefined },
-  name: string,
+  name: string | null,
   ask: Ask,
 ): Promise<{ ms: number; source: JobSpec['workSource']; runs: number }> {
   if (text !== undefined) return { ms: parseLength(text, 'duration'), source: 'user', runs: 0 };
-  const known = await session.queue.records.medianDurationMs(name);
+  const known = name === null ? null : await session.queue.records.medianDurationMs(name);
   if (known !== null) return { ms: known.medianMs, source: 'median-of-finished', runs: known.runs };
   if (profile !== undefined) return { ms: parseLength(profile, 'profile'), source: 'profile', runs: 0 };
   const typed = await answer(
     ask,
     'How long does one undisturbed run take (for example 2h30m)? ',
-    `--duration is missing, and no run of "${name}" has finished yet to learn from.`,
+    name === null
+      ? '--duration is missing, and without a command or a --name there are no finished runs to learn it from.'
+      : `--duration is missing, and no run of "${name}" has finished yet to learn from.`,
     'Add it (--duration 2h30m), or let it run at once to find out: --profile 10m',
   );
   return { ms: parseLength(typed, 'duration'), source: 'user', runs: 0 };

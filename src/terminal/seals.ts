@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import type { SealLog } from '../ports.ts';
 import { table } from './figures.ts';
+import { plain } from './plain.ts';
 import { span } from './when.ts';
 
 const whole = z.number().int().min(0);
@@ -81,7 +82,7 @@ export function sealTable(seals: readonly Seal[], nowMs: number): string {
     const id = String(seal.number).padStart(10, '0');
     if (seal.type === 'unreadable') return [id, '', '', '', '', '', 'unreadable: passed over'];
     if (seal.type === 'resume') return [id, String(seal.attempt), '', '', '', '', `attempt ${seal.attempt} resumed (epoch ${seal.epoch})`];
-    const what = seal.completed ? 'completed' : seal.final ? `final (${seal.reason || 'stop'})` : seal.reason;
+    const what = seal.completed ? 'completed' : seal.final ? `final (${plain(seal.reason) || 'stop'})` : plain(seal.reason);
     const step = `${seal.step}${seal.totalSteps === null ? '' : `/${seal.totalSteps}`}`;
     return [
       id,

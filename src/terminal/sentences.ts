@@ -1,14 +1,19 @@
 // Plans and states in one plain sentence each: quote, submit, status and explain say the same words.
 
 import type { Quote } from '../engine/quote.ts';
+import { openAttempts } from '../engine/fold.ts';
+import { shown } from '../engine/shown.ts';
 import type { JobState } from '../engine/state.ts';
 import { latestStartMs, remainingWorkMs } from '../engine/slack.ts';
-import type { EngineSettings } from '../engine/snapshot.ts';
+import type { EngineSettings, ObservedAttempt } from '../engine/snapshot.ts';
 import { grams, percent, usd } from './figures.ts';
 import { short, span } from './when.ts';
 
-export function planSentence(offer: Quote, nowMs: number, zone: string): string {
+/** `capUsdPerHour`: --max-price. */
+export function planSentence(offer: Quote, nowMs: number, zone: string, capUsdPerHour: number | null): string {
   const { plan } = offer;
+  if (plan.zone === null && capUsdPerHour !== null)
+    return `plan: no place costs ${usd(capUsdPerHour)}/h or less now, on spot or on demand; it is held until one does, and starts then. If none does by ${short(offer.latestStartMs, nowMs, zone)}, it will be late`;
   const at = plan.startMs <= nowMs ? 'now' : `at about ${short(plan.startMs, nowMs, zone)}`;
   const place = plan.zone === null ? 'in no place yet' : `on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
   const full =
@@ -21,6 +26,8 @@ export function planSentence(offer: Quote, nowMs: number, zone: string): string 
 /** The plan in figures: window, cost, carbon, and what it risks. */
 export function planLines(offer: Quote, nowMs: number, zone: string): readonly string[] {
   const { plan, risk } = offer;
+  // Nothing is known of a start in no place.
+  if (plan.zone === null && plan.expectedCostUsd === null) return [];
   const lines = [`window     ${short(plan.startMs, nowMs, zone)} to ${short(offer.endMs, nowMs, zone)}`];
   if (risk === null) {
     if (plan.expectedCostUsd !== null) lines.push(`cost       about ${usd(plan.expectedCostUsd)}`);
@@ -38,7 +45,12 @@ export function planLines(offer: Quote, nowMs: number, zone: string): readonly s
   return lines;
 }
 
-export function stateSentence(state: JobState, settings: EngineSettings, nowMs: number, zone: string): string {
+/** `seen`: its attempts as the cloud shows them now; none where that is not known. */
+export function stateSentence(
+  state: JobState,
+  seen: readonly ObservedAttempt[],
+  { settings, nowMs, zone }: { readonly settings: EngineSettings; readonly nowMs: number; readonly zone: string },
+): string {
   const { finished } = state;
   if (finished !== null) {
     const when = short(finished.atMs, nowMs, zone);
@@ -48,18 +60,26 @@ export function stateSentence(state: JobState, settings: EngineSettings, nowMs: 
   }
   const newest = state.attempts.at(-1);
   const place = newest === undefined ? '' : ` on ${newest.capacityType} ${newest.instanceType} in ${newest.zone}`;
-  switch (state.phase) {
+  if (state.cancelRequested) {
+    const [open] = openAttempts(state);
+    return `being cancelled${open === undefined ? '' : `; attempt ${open.attempt} still runs on ${open.capacityType} ${open.instanceType} in ${open.zone}`}`;
+  }
+  const { phase, silent } = shown(state, seen, settings, nowMs);
+  switch (phase) {
     case 'held':
       return state.heldWhy === 'window' && state.plan !== null
         ? `held until about ${short(state.plan.startMs, nowMs, zone)}`
         : state.pausedByUser
           ? `held: paused by you; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
-          : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
+          : state.plan?.zone === null && state.spec.maxPriceUsdPerHour !== null
+            ? `held: no place costs ${usd(state.spec.maxPriceUsdPerHour)}/h or less; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
+            : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
     case 'starting':
       return `starting${place}`;
     case 'running':
+      if (silent) return `running${place}; it reports no progress`;
       return `running${place}, about ${span(remainingWorkMs(state))} to go at the last checkpoint`;
     default:
-      return `${state.phase}${place}`;
+      return `${phase}${place}`;
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { NerveError } from '../engine/errors.ts';
+import type { JobReport } from '../engine/report.ts';
 import { chanceOf } from '../simulate/chance.ts';
 import { coarsened, endOf, type MarketTrace } from '../simulate/market-trace.ts';
 import { readGrid, readMarket } from '../simulate/recorded.ts';
@@ -61,13 +62,33 @@ export function sampleJobs(trace: MarketTrace, seed: string, count: number): rea
   });
 }
 
-/** As long as they really computed. @throws NerveError `not-found` when nothing has finished yet. */
-export async function pastJobs(target: string | undefined, count: number): Promise<readonly SimulatedJob[]> {
+export interface Past {
+  readonly jobs: readonly SimulatedJob[];
+  /** How many were left out and why, as a sentence; null: none. */
+  readonly leftOut: string | null;
+}
+
+/** @throws NerveError `not-found` when nothing has finished yet. */
+export async function pastJobs(target: string | undefined, count: number): Promise<Past> {
   const reports = await withSession({ target }, async ({ queue }) =>
     Promise.all((await queue.records.finishedIds(count)).map((jobId) => queue.records.reportOf(jobId))),
   );
+  const past = replayable(reports);
+  if (past.jobs.length === 0)
+    throw new NerveError(
+      'not-found',
+      reports.length === 0 ? 'No job of yours has ended yet, so there is none to replay.' : `There is none to replay: ${past.leftOut ?? ''}`,
+      { hint: 'Try --sample 100.' },
+    );
+  return past;
+}
+
+/** As long as they really computed. @internal */
+export function replayable(reports: readonly (JobReport | null)[]): Past {
+  const why: readonly Why[] = reports.flatMap((report) => reasonToLeaveOut(report) ?? []);
+  const said = [...Map.groupBy(why, (reason) => reason)].map(([reason, those]) => WHY[reason](those.length));
   const jobs = reports.flatMap((report) =>
-    report === null || report.result !== 'succeeded' || report.usefulWorkMs <= 0
+    report === null || reasonToLeaveOut(report) !== null
       ? []
       : [
           {
@@ -79,7 +100,24 @@ export async function pastJobs(target: string | undefined, count: number): Promi
           },
         ],
   );
-  if (jobs.length === 0)
-    throw new NerveError('not-found', 'No job of yours has succeeded yet, so there is none to replay.', { hint: 'Try --sample 100.' });
-  return jobs;
+  const of =
+    reports.length === 1
+      ? 'The one job that ended last is'
+      : `${why.length} of the ${reports.length} jobs that ended last ${why.length === 1 ? 'is' : 'are'}`;
+  return { jobs, leftOut: why.length === 0 ? null : `${of} left out: ${said.join(', ')}.` };
+}
+
+type Why = 'failed' | 'cancelled' | 'empty' | 'unknown';
+
+const WHY: Readonly<Record<Why, (n: number) => string>> = {
+  failed: (n) => `${n} failed`,
+  cancelled: (n) => `${n} ${n === 1 ? 'was' : 'were'} cancelled`,
+  empty: (n) => `${n} computed nothing that is known`,
+  unknown: (n) => `${n} ${n === 1 ? 'has' : 'have'} no report any more`,
+};
+
+function reasonToLeaveOut(report: JobReport | null): Why | null {
+  if (report === null || report.result === null) return 'unknown';
+  if (report.result !== 'succeeded') return report.result;
+  return report.usefulWorkMs <= 0 ? 'empty' : null;
 }

@@ -27,8 +27,16 @@ export function simulatedLines(trace: MarketTrace, results: readonly Simulated[]
     '',
     table([['POLICY', '', 'COST', 'OF ON DEMAND', 'CARBON', 'INTERRUPTIONS', 'ON DEMAND', 'LATE'], ...rows]),
     '',
-    'on-demand: at once, uninterrupted. hindsight: the best that anybody could have done who knew the future.',
+    `on-demand: at once, uninterrupted. hindsight: the best that anybody could have done who knew the future.${hopeless(results)}`,
   ];
+}
+
+/** In hindsight only what nobody could do is late. */
+function hopeless(results: readonly Simulated[]): string {
+  const late = results.find((r) => r.policy === 'hindsight')?.totals.late ?? 0;
+  return late === 0
+    ? ''
+    : ` ${count(late, 'job')} could not have been done in time by anybody: hindsight starts ${late === 1 ? 'it' : 'them'} at once.`;
 }
 
 function bar(share: number): string {

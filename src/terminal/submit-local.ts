@@ -46,7 +46,7 @@ export async function submitHere(session: Session, flags: ClusterSubmitFlags, ar
   }
   for (const warning of offer.warnings) talk.say(`warning: ${warning}`);
   talk.say(understood);
-  talk.say(planSentence(offer, clock.nowMs(), zone));
+  talk.say(planSentence(offer, clock.nowMs(), zone, spec.maxPriceUsdPerHour));
   talk.log(spec.id);
   return {
     jobId: spec.id,

@@ -126,12 +126,14 @@ export function written(atMs: number, zone: string): string {
   return `${at.setLocale('en').toFormat('ccc d LLL yyyy HH:mm')} (${zone})`;
 }
 
-/** `22:04`, with the weekday when that is another day than `nowMs`'s, with the date when it is further away. */
+/** `22:04`, with the weekday when that is another day than `nowMs`'s, with the date when it is further away, and with the year when that could be another. */
 export function short(atMs: number, nowMs: number, zone: string): string {
   const at = DateTime.fromMillis(atMs, { zone }).setLocale('en');
   const now = DateTime.fromMillis(nowMs, { zone });
   if (at.hasSame(now, 'day' satisfies DateTimeUnit)) return at.toFormat('HH:mm');
-  return Math.abs(at.startOf('day').diff(now.startOf('day'), 'days').days) < 7 ? at.toFormat('ccc HH:mm') : at.toFormat('d LLL HH:mm');
+  const days = Math.abs(at.startOf('day').diff(now.startOf('day'), 'days').days);
+  if (days < 7) return at.toFormat('ccc HH:mm');
+  return at.toFormat(days > 300 ? 'd LLL yyyy HH:mm' : 'd LLL HH:mm');
 }
 
 /** `3 h 10 min`, `45 s`, `2 d 4 h`. */

@@ -108,6 +108,11 @@ describe('what is created from flags', () => {
     });
   });
 
+  it('is refused with a name that nobody could read', () => {
+    for (const name of [' ', 'we\nird', 'a\u001B[31mred', 'x'.repeat(201)])
+      expect(() => clusterJob(ask({ flags: { image: 'i', name } }))).toThrow(usage(/^The name /));
+  });
+
   it('without an image is refused, naming both ways', () => {
     expect(() => clusterJob(ask({ flags: {} }))).toThrow(
       expect.objectContaining({ kind: 'usage', hint: expect.stringMatching(/--image.*nerve up/) }),

@@ -18,6 +18,32 @@ const input = (over: Partial<SpecInput> = {}): SpecInput => ({
   ...over,
 });
 
+describe('a name', () => {
+  it.each<[string, string]>([
+    ['nothing', ''],
+    ['blanks', '  \t '],
+    ['a line break', 'we\nird'],
+    ['an escape', 'a\u001B[31mred'],
+    ['a C1 control', 'a\u009Bb'],
+    ['a mark that turns the direction of writing', 'a\u202Eb'],
+    ['more than 200 characters', 'x'.repeat(201)],
+  ])('of %s is refused, from a flag and from a file', (_, name) => {
+    expect(() => buildSpec(input({ flags: { name } }))).toThrow(expect.objectContaining({ kind: 'usage', message: expect.stringMatching(/name/) }));
+    expect(() => buildSpec(input({ file: { name } }))).toThrow(expect.objectContaining({ kind: 'usage' }));
+  });
+
+  it('may be in any script, and up to 200 characters', () => {
+    for (const name of ['Zürich 東京 🙂', '🙂'.repeat(200)]) expect(buildSpec(input({ flags: { name } })).name).toBe(name);
+  });
+
+  it('that the command gives is made to fit', () => {
+    expect(jobName({}, {}, ['/'])).toBe('job');
+    expect(jobName({}, {}, ['.sh'])).toBe('job');
+    expect(jobName({}, {}, ['\u001B[31mred'])).toBe('[31mred');
+    expect(jobName({}, {}, ['x'.repeat(300)])).toBe('x'.repeat(200));
+  });
+});
+
 describe('a spec', () => {
   it('needs nothing but a command, a deadline and a duration', () => {
     expect(buildSpec(input())).toEqual({

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type JobReport, report as reportOf } from '../../src/engine/report.ts';
 import { chanceOf } from '../../src/simulate/chance.ts';
 import { coarsened, endOf, type MarketTrace } from '../../src/simulate/market-trace.ts';
 import { POLICIES } from '../../src/simulate/policies.ts';
@@ -11,8 +12,9 @@ import { readGrid, readMarket } from '../../src/simulate/recorded.ts';
 import { outside, simulate, type SimulatedJob, type SimulatedReport, type SimulatedTotals } from '../../src/simulate/run.ts';
 import { syntheticTrace } from '../../src/simulate/synthetic.ts';
 import { readJobsFile } from '../../src/terminal/jobs-file.ts';
-import { sampleJobs } from '../../src/terminal/simulate-input.ts';
+import { replayable, sampleJobs } from '../../src/terminal/simulate-input.ts';
 import { simulatedLines } from '../../src/terminal/simulated.ts';
+import { record } from '../support/build.ts';
 
 const HOUR = 3_600_000;
 const START = Date.UTC(2026, 0, 5);
@@ -122,6 +124,50 @@ describe('hindsight', () => {
       expect(best?.totals.late).toBe(0);
       expect(best?.totals.costUsd).toBeCloseTo(cheapest(trace, workHours, overheadHours), 9);
     }
+  });
+});
+
+describe('a job that nobody could have finished in time', () => {
+  const trace = syntheticTrace('7', START, 2);
+  const job: SimulatedJob = { name: 'x', submitMs: START, deadlineMs: START + HOUR, workMs: 2 * HOUR, carbonPriceUsdPerTonne: 0 };
+  const results = simulate({ trace, jobs: [job], policies: POLICIES, startOverheadMs: OVERHEAD });
+
+  it('is started at once in hindsight too: nobody is less late', () => {
+    const lateMs = Object.fromEntries(results.map(({ policy, totals }) => [policy, totals.latestMs]));
+    expect(lateMs['hindsight']).toBeCloseTo(HOUR + OVERHEAD, 3);
+    for (const { totals } of results) expect(totals.latestMs).toBeGreaterThanOrEqual((lateMs['hindsight'] ?? 0) - 1);
+  });
+
+  it('is said to be one', () => {
+    expect(simulatedLines(trace, results).at(-1)).toContain('1 job could not have been done in time by anybody: hindsight starts it at once.');
+  });
+});
+
+describe('jobs of the past', () => {
+  const report = (jobId: string, over: Partial<JobReport> = {}): JobReport => ({
+    ...reportOf(record()),
+    jobId,
+    result: 'succeeded',
+    usefulWorkMs: HOUR,
+    submittedAtMs: START,
+    deadlineMs: START + 3 * HOUR,
+    ...over,
+  });
+
+  it('are replayed where they computed something, and those left out are counted by why', () => {
+    const { jobs, leftOut } = replayable([
+      report('j-1'),
+      report('j-2', { result: 'failed' }),
+      report('j-3', { result: 'cancelled' }),
+      report('j-4', { result: 'cancelled' }),
+      report('j-5', { usefulWorkMs: 0 }),
+      null,
+    ]);
+    expect(jobs.map(({ name }) => name)).toEqual(['j-1 test']);
+    expect(leftOut).toBe(
+      '5 of the 6 jobs that ended last are left out: 1 failed, 2 were cancelled, 1 computed nothing that is known, 1 has no report any more.',
+    );
+    expect(replayable([report('j-1')]).leftOut).toBeNull();
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../src/engine/pod/types.ts';
-import { moveLines, moveReport, viewOfPods } from '../../src/terminal/drill-move.ts';
+import { mayMove, moveLines, moveReport, viewOfPods } from '../../src/terminal/drill-move.ts';
 
 const AT = { target: 'cluster', jobId: 'j-1', fromZone: 'euw3-az1' } as const;
 const sealed = (tookMs: number) => ({ step: 40, bytes: 3e9, sealedAtMs: 1_000_000, seenAtMs: tookMs });
@@ -29,6 +29,13 @@ const FINAL = JSON.stringify({ id: '7', step: 40, bytes: 100, durationMs: 5, fin
 const RESUMED = JSON.stringify({ step: 40, epoch: 2, checkpointId: '7', at: '2026-11-25T10:00:14Z' });
 
 describe('a drill with a move', () => {
+  it('is for every job whose process runs, also where its hook never answers', () => {
+    expect(mayMove({ phase: 'starting' }, { phase: 'running' })).toBe(true);
+    expect(mayMove({ phase: 'running' }, undefined)).toBe(true);
+    expect(mayMove({ phase: 'starting' }, { phase: 'pending' })).toBe(false);
+    expect(mayMove({ phase: 'evacuating' }, { phase: 'running' })).toBe(false);
+  });
+
   it('passes when the next zone resumes at the very step that was sealed', () => {
     expect(report(20_000, next('euw3-az2', 40))).toMatchObject({
       passed: true,
@@ -46,6 +53,10 @@ describe('a drill with a move', () => {
     ['no replacement within 5 min', report(20_000, null)],
     ['has not resumed', moveReport(AT, { askedAtMs: 0, sealed: sealed(1), next: { zone: 'euw3-az2', resumed: null, over: false } }, 300_000)],
     ['it ended before', moveReport(AT, { askedAtMs: 0, sealed: sealed(1), next: { zone: 'euw3-az2', resumed: null, over: true } }, 300_000)],
+    [
+      'begins anew in euw3-az2',
+      moveReport(AT, { askedAtMs: 0, sealed: null, next: { zone: 'euw3-az2', resumed: null, over: false, anew: true } }, 300_000),
+    ],
     ['no final checkpoint', moveReport(AT, { askedAtMs: 0, sealed: null, next: null }, 300_000)],
   ])('fails: %s', (words, failed) => {
     expect(failed).toMatchObject({ passed: false, error: expect.stringContaining(words) });

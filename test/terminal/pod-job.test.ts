@@ -81,6 +81,19 @@ describe('a job of pods', () => {
     expect(job([pod('p', 'j-1', {}, more)])).toMatchObject({ phase, acknowledged: false });
   });
 
+  it('runs once its container is past any start, also where no hook ever answers', () => {
+    const from = (startedAt: string): Partial<Pod> => ({
+      status: { phase: 'Running', containerStatuses: [{ name: 'c', state: { running: { startedAt } } }] },
+    });
+    const starting = { 'nerve.io/state': 'starting' };
+    const silent = jobOf([pod('p', 'j-1', starting, from('2026-11-25T11:50:00Z'))], nowMs);
+    expect(silent).toMatchObject({ phase: 'running', acknowledged: true });
+    expect(silent === null ? '' : podSentence(silent, nowMs)).toBe('running; it reports no progress');
+    expect(jobOf([pod('p', 'j-1', starting, from('2026-11-25T11:59:00Z'))], nowMs)).toMatchObject({ phase: 'starting' });
+    const loading = { ...starting, 'nerve.io/progress': '{"step":0,"totalSteps":null}' };
+    expect(jobOf([pod('p', 'j-1', loading, from('2026-11-25T11:50:00Z'))], nowMs)).toMatchObject({ phase: 'starting' });
+  });
+
   it('is listed by deadline, ended ones last', () => {
     const at = (name: string, id: string, hours: number, state: string) =>
       pod(name, id, { 'nerve.io/state': state, 'nerve.io/deadline': new Date(nowMs + hours * 3_600_000).toISOString() });
@@ -114,6 +127,12 @@ describe('its words', () => {
     const silent = job([pod('p', 'j-1', {}, { spec: { containers: [], schedulingGates: [{ name: 'nerve.io/hold' }] } })]);
     expect(podSentence(silent, nowMs)).toMatch(/^held.*Nerve has not said anything/);
     expect(podExplanation(silent, nowMs).sentence).toMatch(/has not said anything/);
+  });
+
+  it('say that it is being cancelled from the moment that was asked', () => {
+    const asked = { 'nerve.io/state': 'running', 'nerve.io/request': 'cancel#abc' };
+    expect(podSentence(job([pod('p', 'j-1', asked)]), nowMs)).toMatch(/^being cancelled/);
+    expect(podSentence(job([pod('p', 'j-1', { ...asked, 'nerve.io/state': 'cancelled' })]), nowMs)).toBe('cancelled');
   });
 
   it('explain with the sentence of the reason and the numbers of the plan', () => {

@@ -159,4 +159,11 @@ describe('what is printed', () => {
   it('names the date when the day is more than six days away', () => {
     expect(short(NOW + 8 * 86_400_000, NOW, PARIS)).toBe('2 Dec 18:00');
   });
+
+  it('names the year when the day is more than 300 days away, on either side', () => {
+    expect(short(NOW + 300 * 86_400_000, NOW, PARIS)).toBe('20 Sep 19:00');
+    expect(short(NOW + 301 * 86_400_000, NOW, PARIS)).toBe('21 Sep 2027 19:00');
+    expect(short(Date.parse('2028-02-29T07:12+01:00'), NOW, PARIS)).toBe('29 Feb 2028 07:12');
+    expect(short(NOW - 365 * 86_400_000, NOW, PARIS)).toBe('24 Nov 2025 18:00');
+  });
 });

@@ -22,6 +22,8 @@ const ended = (exitCode: number) => ({
 const disrupted = (reason: string) => [{ type: 'DisruptionTarget', status: 'True', reason }];
 const sealed = attemptAnnotations({ lastCheckpoint: { id: '7', step: 9, bytes: 1, durationMs: 1, sealedAtMs: AT_MS + 3_599_000, final: true } });
 
+const resumed = attemptAnnotations({ resumed: { step: 0, epoch: 1, checkpointId: null, atMs: AT_MS + 60_000 } });
+
 interface Row {
   readonly pod: Parameters<typeof pod>[0];
   readonly node?: Node | null;
@@ -91,7 +93,16 @@ describe('who ended this pod', () => {
     ['failed while its node has a notice', { pod: { status: ended(1) }, node: noticed }, 'interrupted'],
     ['failed while its node is NotReady', { pod: { status: ended(1) }, node: node({}, {}, 'Unknown') }, 'interrupted'],
     ['failed, and the node object is gone', { pod: { status: ended(1) }, node: null }, 'interrupted'],
-    ['ended with 75', { pod: { status: ended(75) } }, 'interrupted'],
+    ['ended with 75 unasked, and never spoke of checkpoints: that is its own failure', { pod: { status: ended(75) } }, 'failed'],
+    ['ended with 75 unasked, all sealed: it asks to be started again', { pod: { status: ended(75), metadata: { annotations: sealed } } }, 'stopped'],
+    [
+      'ended with 75 unasked, sealed meanwhile for all that is known: its hook had answered',
+      { pod: { status: ended(75), metadata: { annotations: resumed } } },
+      'stopped',
+    ],
+    ['ended with 75 while its node has a notice', { pod: { status: ended(75) }, node: noticed }, 'interrupted'],
+    ['evicted, and ended with 75', { pod: { status: { ...ended(75), conditions: disrupted('EvictionByEvictionAPI') } } }, 'interrupted'],
+    ['ended with 75 when a drain deleted it', { pod: { metadata: { deletionTimestamp: LATER }, status: ended(75) } }, 'interrupted'],
     ['ended with 143 and a fresh seal', { pod: { status: ended(143), metadata: { annotations: sealed } } }, 'interrupted'],
     ['ended with 143 without a seal', { pod: { status: ended(143) } }, 'failed'],
     ['deleted by a user while it ran', { pod: { metadata: { deletionTimestamp: LATER }, status: ended(143) } }, 'cancelled'],
