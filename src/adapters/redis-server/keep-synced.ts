@@ -25,7 +25,8 @@ export function keepSynced(dataDir: string, sync: (path: string) => Promise<void
   };
 }
 
-async function syncFile(path: string): Promise<void> {
+/** @internal */
+export async function syncFile(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
     await file.datasync();
