@@ -77,11 +77,15 @@ export function checkedName(name: string): string {
 }
 
 /** Runs of one name teach Nerve how long the next one takes: by default the script's name, else the program's. */
+/** Words that say how the next one is run, not what it is; and settings before a command. */
+const RUNNER =
+  /^(.*\/)?(python[\d.]*|node|npx|npm|run|bash|sh|zsh|env|time|nice|nohup|exec|ruby|perl|julia|Rscript|uv|poetry|pipenv|conda|torchrun|accelerate|launch|deepspeed|srun|mpirun)$|^\w+=|^[\d.]+$/;
+
 export function jobName(flags: Pick<SubmitFlags, 'name'>, file: Pick<JobFile, 'name'>, command: readonly string[]): string {
   const given = flags.name ?? file.name;
   if (given !== undefined) return checkedName(given);
   const words = command.filter((word) => !word.startsWith('-') && !/\s/.test(word));
-  const base = basename(words[1] ?? words[0] ?? 'job').replace(/\.\w+$/, '');
+  const base = basename(words.find((word) => !RUNNER.test(word)) ?? words[0] ?? 'job').replace(/\.\w+$/, '');
   return Array.from(base.replace(UNPRINTABLE, '')).slice(0, LONGEST_NAME).join('').trim() || 'job';
 }
 

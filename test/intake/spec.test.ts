@@ -98,6 +98,12 @@ describe('the name of a job', () => {
     [['./render.sh'], 'render'],
     [['/bin/sh', '-c', 'make all'], 'sh'],
     [['make'], 'make'],
+    [['sleep', '200'], 'sleep'],
+    [['ffmpeg', '-i', 'in.mp4', 'out.mp4'], 'ffmpeg'],
+    [['/usr/bin/python3.11', '-u', 'src/fine_tune.py', '--lr', '3e-4'], 'fine_tune'],
+    [['CUDA_VISIBLE_DEVICES=0', 'torchrun', '--nproc_per_node=2', 'train.py'], 'train'],
+    [['uv', 'run', 'python', 'train.py'], 'train'],
+    [['python3', '-c', 'import this; print()'], 'python3'],
   ])('of %j is %s', (command, name) => {
     expect(jobName({}, {}, command)).toBe(name);
   });
