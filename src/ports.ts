@@ -114,8 +114,8 @@ export interface Arrivals {
   whole(jobId: JobId): Promise<Pod | null>;
   /** Writes what changed on the job's newest pod; null takes an annotation away. A pod that is gone is success. */
   annotate(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
-  /** Takes Nerve's gate off the newest pod of a job that has ended: it starts as it is, and is no attempt of anything. A pod that is gone is success. */
-  open(jobId: JobId): Promise<void>;
+  /** Takes Nerve's gate off the newest pod of a job that has ended: it starts as it is, is no attempt of anything, and says how the job ended. A pod that is gone is success. */
+  open(jobId: JobId, annotations: Readonly<Record<string, string | null>>): Promise<void>;
   /** Answers the jobs whose pods have changed since the last call, a moment after the first of them, or none after `withinRealMs`. */
   next(withinRealMs: number, signal: AbortSignal): Promise<ReadonlySet<JobId>>;
 }

@@ -100,9 +100,9 @@ class Checkpointer:
 
     def boundary(self, step: int) -> None:
         """For loops of one's own instead of `steps`: call it between two steps with the number of steps completed."""
-        self._state.restore_random_again()
         now = time.monotonic()
         desk = self._desk
+        self._state.restore_random_again(desk.resumed is not None and step == desk.resumed.step)
         desk.at_step(step, now)
         if desk.sigterm or desk.want == "final":
             self._stop(step)
@@ -173,6 +173,8 @@ class Checkpointer:
 
     def _load(self, holder: Holder) -> None:
         self._loading = True
+        if self._desk.sigterm:  # it came while the epoch was taken
+            leave()
         entry, tree, bad = load_newest(self._store, self._log)
         self._opened().known_bad = bad
         if entry is not None:

@@ -46,9 +46,13 @@ class State:
 
         self._again = again
 
-    def restore_random_again(self) -> None:
-        """Puts the generators back once more, at the first step: what was drawn meanwhile (by iter(DataLoader), say) must not shift them."""
-        self._again()
+    def restore_random_again(self, untrained: bool) -> None:
+        """Puts the generators back once more, at the first boundary: what was drawn meanwhile (by iter(DataLoader), say) must not shift them.
+
+        Not where a step has been trained before it (a loop of one's own): what that drew is the run's own.
+        """
+        if untrained:
+            self._again()
         self._again = _nothing
 
 

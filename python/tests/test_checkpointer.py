@@ -69,6 +69,26 @@ class Loops(unittest.TestCase):
         draws(other, stop_at=3)
         self.assertEqual(draws(other), whole)
 
+    def test_a_loop_of_ones_own_that_has_trained_before_its_first_boundary_draws_on(self):
+        def draws(folder, stop_at=None):
+            random.seed(1)
+            state = {"draws": []}
+            with self.assertRaises(ZeroDivisionError) if stop_at is not None else ExitStack():
+                with mock.patch.dict(os.environ, NERVE_CHECKPOINT_EVERY="0"), Checkpointer({"state": state}, 6, folder) as running:
+                    for step in range(running.step, 6):
+                        if step == stop_at:
+                            1 / 0
+                        state["draws"].append(random.random())
+                        running.boundary(step + 1)
+                        while running._saver.busy:
+                            time.sleep(0.001)
+            return state["draws"]
+
+        whole = draws(self.folder)
+        other = os.path.join(self.folder, "other")
+        draws(other, stop_at=3)
+        self.assertEqual(draws(other), whole)
+
     def test_break_completes_the_job(self):
         self.assertEqual(self.run_steps(None, stop_at=2), ([0, 1, 2], 3))
         self.assertEqual(self.run_steps(None, stop_at=2), ([], 3))

@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly uncordonAfterMs: number;
 }
 
+type Beside = 'marks' | 'rebalance' | 'progress';
+
 interface Memory {
   /** Final hook calls that are under way or were answered, by attempt name. */
   readonly asked: Set<string>;
@@ -35,7 +37,7 @@ interface Memory {
   readonly written: Map<string, string>;
   progressAtRealMs: number;
   /** What is under way beside the looks; of each kind one at a time. */
-  readonly beside: Set<'marks' | 'progress'>;
+  readonly beside: Set<Beside>;
   /** The node bears no cordon of ours, so it need not be read at each round. */
   unmarked: boolean;
 }
@@ -87,7 +89,7 @@ async function tick(ports: AgentPorts, options: AgentOptions, memory: Memory): P
   }
 }
 
-function beside({ log }: AgentPorts, memory: Memory, what: 'marks' | 'progress', act: () => Promise<unknown>): void {
+function beside({ log }: AgentPorts, memory: Memory, what: Beside, act: () => Promise<unknown>): void {
   if (memory.beside.has(what)) return;
   memory.beside.add(what);
   act()
@@ -137,7 +139,7 @@ async function markNotice({ host, log }: AgentPorts, notice: NodeNotice): Promis
 /** Checkpoint now, do not move: the signal may be early, or never be followed by a notice. */
 function onRebalance(ports: AgentPorts, memory: Memory, alive: readonly HostedAttempt[]): void {
   const { host, hooks, clock, log } = ports;
-  beside(ports, memory, 'marks', async () => {
+  beside(ports, memory, 'rebalance', async () => {
     if ((await host.marks()).rebalanceAtMs === null) await host.annotateNode({ rebalanceAtMs: clock.nowMs() });
   });
   for (const { hook, name } of alive) {

@@ -9,6 +9,7 @@ import type { JobId, Optimize } from '../engine/job.ts';
 import { CARBON_PRICE_USD_PER_TONNE } from '../engine/objective.ts';
 import { keptPod } from '../engine/pod/attempt.ts';
 import { POD } from '../engine/pod/names.ts';
+import { isGated } from '../engine/pod/observe.ts';
 import { annotation } from '../engine/pod/read.ts';
 import { lostAttempts } from '../engine/pod/rebuild.ts';
 import { requestEvent } from '../engine/pod/request.ts';
@@ -185,13 +186,14 @@ export function createAdoption(ports: AdoptPorts, options: AdoptOptions): Adopti
     }
     const over = ended.get(jobId);
     if (over === undefined) return answer(arrival);
-    if (!arrival.gated) return;
+    // Of the newest pod: a Job keeps its failed ones beside it.
+    if (!isGated(arrival.pod)) return;
     if (over.stays) return arrivals.annotate(jobId, over.status);
     log.info(
       { jobId, namespace: arrival.pod.metadata.namespace, pod: arrival.pod.metadata.name },
       'its job has ended for Nerve and goes on for its owner: let start',
     );
-    await arrivals.open(jobId);
+    await arrivals.open(jobId, over.status);
   };
 
   /** Null: everything. */

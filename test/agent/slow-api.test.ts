@@ -71,3 +71,26 @@ describe('a notice reaches every hook', () => {
     expect(await askedFor(hangs)).toEqual(BOTH);
   });
 });
+
+it('a rebalance recommendation is written on the node also while a cordon of ours waits to be undone', async () => {
+  const stop = new AbortController();
+  const written: unknown[] = [];
+  const host: NodeHost = {
+    hosted: async () => [],
+    marks: async () => ({ interruption: { action: 'terminate', noticedAtMs: 0, endsAtMs: Date.now() }, rebalanceAtMs: null, cordonedBy: 'nerve' }),
+    annotateNode: async (annotations) => void written.push(annotations),
+    cordon: async () => undefined,
+    uncordon: async () => undefined,
+    annotateAttempt: async () => undefined,
+  };
+  const hooks: Hooks = { checkpoint: () => NEVER, progress: () => NEVER };
+  const metadata = { interruption: async () => null, rebalance: async () => ({ noticeRealMs: Date.now() }) };
+  const running = runAgent({ metadata, host, hooks, clock: wallClock, log: quiet }, { ...OPTIONS, uncordonAfterMs: 600_000 }, stop.signal);
+  try {
+    await expect.poll(() => written.length, { timeout: 3000 }).toBeGreaterThan(0);
+  } finally {
+    stop.abort();
+    await running;
+  }
+  expect(written[0]).toEqual({ rebalanceAtMs: expect.any(Number) });
+});

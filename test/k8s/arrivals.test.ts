@@ -72,7 +72,7 @@ describe('the jobs that stand on pods', () => {
 
   it('are let go without a plan when their job has ended for Nerve: the gate goes, and they are history', async () => {
     const { arrivals, asks } = world();
-    await arrivals.open('j-abc');
+    await arrivals.open('j-abc', { 'nerve.io/state': 'failed', 'nerve.io/plan': null });
     expect(asks).toMatchObject([
       {
         method: 'PATCH',
@@ -80,6 +80,7 @@ describe('the jobs that stand on pods', () => {
         body: [
           { op: 'test', path: '/spec/schedulingGates/1/name', value: 'nerve.io/hold' },
           { op: 'remove', path: '/spec/schedulingGates/1' },
+          { op: 'add', path: '/metadata/annotations/nerve.io~1state', value: 'failed' },
           { op: 'add', path: '/metadata/annotations/nerve.io~1finished' },
         ],
       },

@@ -110,6 +110,7 @@ describe('the reader', () => {
     await reader.synced;
     expect(reader.objects.size).toBe(60);
     server.mostItems = 0;
+    server.asked.length = 0;
     await expect(eachPage(server, '/things', {}, () => undefined)).rejects.toThrow('more than');
   });
 

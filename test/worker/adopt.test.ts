@@ -125,7 +125,13 @@ describe('a gated pod whose job has ended', () => {
     counterfactual: null,
     finalCheckpoint: null,
   });
-  const next: Arrival = { ...asking('team'), pod: pod({ metadata: { namespace: 'team', labels: { 'nerve.io/job-id': job.id } } }) };
+  const held = { schedulingGates: [{ name: 'nerve.io/hold' }] };
+  // A Job keeps its failed pods, so that not all of the job's are gated.
+  const next: Arrival = {
+    ...asking('team'),
+    gated: false,
+    pod: pod({ metadata: { namespace: 'team', labels: { 'nerve.io/job-id': job.id } }, spec: held }),
+  };
 
   it.each(['retries-used-up', 'deleted-by-someone-else'] as const)('because of "%s" is let start: its Job goes on', async (reason) => {
     expect(await pass([next], { before: [ended(reason)] })).toMatchObject({ opened: [job.id], noted: [] });
@@ -138,7 +144,8 @@ describe('a gated pod whose job has ended', () => {
   });
 
   it('is not touched when it is not gated any more', async () => {
-    expect(await pass([{ ...next, gated: false }], { before: [ended('retries-used-up')] })).toMatchObject({ opened: [], noted: [] });
+    const runs = pod({ metadata: { namespace: 'team', labels: { 'nerve.io/job-id': job.id } } });
+    expect(await pass([{ ...next, pod: runs }], { before: [ended('retries-used-up')] })).toMatchObject({ opened: [], noted: [] });
   });
 });
 

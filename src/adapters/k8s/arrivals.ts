@@ -67,10 +67,10 @@ export function kubernetesArrivals(api: Api, follow: Follow, clock: Clock): Arri
       const body = { metadata: { annotations: Object.fromEntries(changed) } };
       await api.call({ method: 'PATCH', path: path(pod), type: 'application/merge-patch+json', body }).catch(notFound);
     },
-    open: async (jobId) => {
+    open: async (jobId, annotations) => {
       const gate = gatedPod(newest(jobId));
       // One that others opened or changed meanwhile is looked at again when the watch has told of it.
-      if (gate !== null) await openGate(api, gate, { name: POD.finished, value: rfc3339(clock.nowMs()) });
+      if (gate !== null) await openGate(api, gate, { ...annotations, [POD.finished]: rfc3339(clock.nowMs()) });
     },
     next: async (withinRealMs, signal) => {
       listen(signal);

@@ -170,7 +170,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
         // A held pod of a cancelled job; one of a Job would be made again at once, and stays. But a Job that goes on after its job has ended
         // for Nerve (its pod was deleted, its retries are used up) has made its next pod, which nobody else would ever let start.
         const gate = ownedByJob(pod) && ended !== undefined && goesOn(ended) ? gatedPod(pod) : null;
-        if (gate !== null) await openGate(api, gate, { name: POD.finished, value: rfc3339(clock.nowMs()) });
+        if (gate !== null) await openGate(api, gate, { ...outcome, [POD.finished]: rfc3339(clock.nowMs()) });
         else if (isGated(pod) && !ownedByJob(pod)) await end(pod);
         else if (pod !== newest && pod.metadata.name?.startsWith(`nerve-${jobId}-a`) === true) await end(pod);
         else if (pod.spec.restartPolicy === 'Always' && pod.status?.phase === 'Running') {

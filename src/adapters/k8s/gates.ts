@@ -16,18 +16,20 @@ export function gatesOf(api: Api): Gates {
   };
 }
 
-/** `mark`: an annotation that is written with it, on a pod that has some. */
+/** `annotations` are written with it, on a pod that has some; null says nothing. */
 export async function openGate(
   api: Api,
   { namespace, name, gateIndex }: GatedPod,
-  mark?: { readonly name: string; readonly value: string },
+  annotations: Readonly<Record<string, string | null>> = {},
 ): Promise<'opened' | 'changed'> {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
   const gate = `/spec/schedulingGates/${gateIndex}`;
   const body = [
     { op: 'test', path: `${gate}/name`, value: HOLD_GATE },
     { op: 'remove', path: gate },
-    ...(mark === undefined ? [] : [{ op: 'add', path: `/metadata/annotations/${mark.name.replaceAll('/', '~1')}`, value: mark.value }]),
+    ...Object.entries(annotations).flatMap(([name, value]) =>
+      value === null ? [] : [{ op: 'add', path: `/metadata/annotations/${name.replaceAll('/', '~1')}`, value }],
+    ),
   ];
   try {
     await api.call({ method: 'PATCH', path, type: 'application/json-patch+json', body });

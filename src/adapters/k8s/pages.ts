@@ -6,8 +6,10 @@ import { isTooLong } from './api.ts';
 
 const FIRST = 50;
 const MOST = 250;
-/** As text; parsed it is some three times that. One object is at most 1.5 MB (etcd). */
+/** As text; parsed it is some three times that. */
 const PAGE_BYTES = 4_000_000;
+/** One object is at most 1.5 MB in etcd; as JSON a `<` of it takes six bytes. */
+const OBJECT_BYTES = 12_000_000;
 const SHRINK = 8;
 
 export interface Page<T> {
@@ -25,10 +27,12 @@ export async function eachPage<T>(
   let limit = FIRST;
   for (let next = ''; ; ) {
     const search = new URLSearchParams({ ...query, limit: String(limit), ...(next === '' ? {} : { continue: next }) });
-    const page = await api.call<Page<T>>({ path: `${path}?${search.toString()}`, atMostBytes: PAGE_BYTES }).catch((error: unknown) => {
-      if (isTooLong(error) && limit > 1) return null;
-      throw error;
-    });
+    const page = await api
+      .call<Page<T>>({ path: `${path}?${search.toString()}`, atMostBytes: limit === 1 ? OBJECT_BYTES : PAGE_BYTES })
+      .catch((error: unknown) => {
+        if (isTooLong(error) && limit > 1) return null;
+        throw error;
+      });
     limit = page === null ? Math.max(1, Math.floor(limit / SHRINK)) : Math.min(MOST, limit * 2);
     if (page === null) continue;
     take(page.items);
