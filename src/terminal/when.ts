@@ -3,26 +3,18 @@
 
 import { DateTime, type DateTimeUnit, Duration } from 'luxon';
 import { NerveError } from '../engine/errors.ts';
+import { LONGEST_TEXT, readLength, TEN_YEARS_MS } from '../engine/pod/read.ts';
 
 const EXAMPLES = 'Examples: +6h, 18:00, "tomorrow 8am", "friday 18:30", 2026-11-25T08:00+01:00, "18:00 Europe/Paris".';
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const WEEKDAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] as const;
-
-const TEN_YEARS_MS = 3650 * 86_400_000;
-const LONGEST_TEXT = 40;
 
 /** `90m`, `2h30m`, `1.5h`, `1d`, `45s`; at most ten years. @throws NerveError `usage`. */
 export function parseLength(text: string, what = 'length'): number {
-  if (text.length > LONGEST_TEXT)
-    throw new NerveError('usage', `"${text.slice(0, LONGEST_TEXT)}..." is not a ${what}.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
-  const compact = text.trim().toLowerCase().replace(/\s+/g, '');
-  const parts = [...compact.matchAll(/(\d+(?:\.\d+)?)(min|[smhd])/g)];
-  const totalMs = parts.reduce((sum, [, value = '0', unit = '']) => sum + Number(value) * (UNIT_MS[unit] ?? Number.NaN), 0);
-  if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== compact || !(totalMs > 0)) {
-    throw new NerveError('usage', `"${text}" is not a ${what}.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
-  }
-  if (totalMs > TEN_YEARS_MS) throw new NerveError('usage', `"${text}" is longer than ten years.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
-  return totalMs;
+  const ms = readLength(text);
+  if (ms === null)
+    throw new NerveError('usage', `"${text.slice(0, LONGEST_TEXT)}" is not a ${what}.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
+  if (ms > TEN_YEARS_MS) throw new NerveError('usage', `"${text}" is longer than ten years.`, { hint: 'Write it like 90m, 2h30m, 1.5h or 1d.' });
+  return ms;
 }
 
 /** The instant, epoch ms. @throws NerveError `usage` when it is unreadable, ambiguous or past. */

@@ -11,8 +11,9 @@ function sessions(...runs: readonly { readonly speed: number; readonly lastsMs: 
     const from = startsAt(saved, speed, wallMs);
     const ahead = from - wallMs;
     wallMs += lastsMs;
-    saved = { virtualMs: from + lastsMs * speed, speed };
-    return { from, to: saved.virtualMs, ahead };
+    const to = from + lastsMs * speed;
+    saved = { virtualMs: to };
+    return { from, to, ahead };
   });
 }
 
@@ -48,5 +49,5 @@ it('is the wall clock again once that has overtaken it, and stays it', () => {
 });
 
 it('does not go back with a wall clock that is set back', () => {
-  expect(startsAt({ virtualMs: NOW, speed: 1 }, 1, NOW - HOUR)).toBe(NOW);
+  expect(startsAt({ virtualMs: NOW }, 1, NOW - HOUR)).toBe(NOW);
 });

@@ -4,12 +4,12 @@ import { NerveError } from '../../engine/errors.ts';
 import type { JobId } from '../../engine/job.ts';
 import { POD } from '../../engine/pod/names.ts';
 import { isGated } from '../../engine/pod/observe.ts';
-import { gatedPod, openGate } from './gates.ts';
 import { annotation, rfc3339 } from '../../engine/pod/read.ts';
 import type { Pod } from '../../engine/pod/types.ts';
 import type { Arrival, Arrivals, Clock } from '../../ports.ts';
 import type { Api } from './api.ts';
 import type { Follow } from './follow.ts';
+import { gatedPod, openGate } from './gates.ts';
 
 /** A busy cluster changes all the time; what comes within this is one answer. */
 const GATHER_REAL_MS = 200;

@@ -2,7 +2,6 @@
 
 export interface SavedClock {
   readonly virtualMs: number;
-  readonly speed: number;
 }
 
 /** Where the last one was left. A clock at speed 1 that a fast one has put ahead stays ahead, until the wall clock has overtaken it. */

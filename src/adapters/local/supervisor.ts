@@ -172,7 +172,7 @@ export async function startLocalCluster(options: SupervisorOptions): Promise<Loc
 /** On a full disk the next start goes on from an older instant: no reason to end. */
 function saveClock(file: string, clock: Clock, leadMs = 0): void {
   try {
-    writeJson(file, { virtualMs: clock.nowMs() + leadMs, speed: clock.speed } satisfies SavedClock);
+    writeJson(file, { virtualMs: clock.nowMs() + leadMs } satisfies SavedClock);
   } catch {
     // The next one, in a second.
   }

@@ -24,16 +24,23 @@ export const rfc3339 = (atMs: number): string => new Date(atMs).toISOString().re
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** What is longer says nothing; and matching it would take seconds, in which nobody beats and no gate is opened. */
-const LONGEST_TEXT = 40;
-const TEN_YEARS_MS = 10 * 365 * 86_400_000;
+export const LONGEST_TEXT = 40;
+/** Nobody waits longer; who is told of it says so. */
+export const TEN_YEARS_MS = 10 * 365 * 86_400_000;
 
-/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`, as the command line reads them; at most ten years. */
-export function length(text: string): number | null {
+/** `90m`, `2h30m`, `1.5h`, `1d`, `45s`, however long. */
+export function readLength(text: string): number | null {
   if (text.length > LONGEST_TEXT) return null;
   const compact = text.trim().toLowerCase().replace(/\s+/g, '');
   const parts = [...compact.matchAll(/(\d+(?:\.\d+)?)(min|[smhd])/g)];
   const totalMs = parts.reduce((sum, [, value = '0', unit = '']) => sum + Number(value) * (UNIT_MS[unit] ?? 0), 0);
-  return parts.map(([whole]) => whole).join('') === compact && totalMs > 0 && totalMs <= TEN_YEARS_MS ? totalMs : null;
+  return parts.map(([whole]) => whole).join('') === compact && totalMs > 0 ? totalMs : null;
+}
+
+/** At most ten years. */
+export function length(text: string): number | null {
+  const ms = readLength(text);
+  return ms !== null && ms <= TEN_YEARS_MS ? ms : null;
 }
 
 /** A JSON object, or null for anything else. */
