@@ -15,6 +15,7 @@ const config: KnipConfig = {
     'scripts/{build,chart-schema,check,check-self,ci,image,make-tools,test}.ts',
     'bench/*.ts',
     'bench/*/main.ts',
+    'bench/soak/floor.ts',
     // Forked by tests, so no import leads to it.
     'test/support/*-worker.ts',
   ],

@@ -87,10 +87,16 @@ export interface Cluster {
   attemptsOf(jobId: JobId, within?: string, open?: readonly number[]): Promise<readonly ObservedAttempt[]>;
   /** Creates the attempt, or answers the one that already has this name (its placement is what counts). */
   launch(ask: LaunchAsk): Promise<ObservedAttempt>;
-  /** Annotates the attempt: the agent takes it to the checkpoint hook. */
+  /**
+   * Annotates the attempt: the agent takes it to the checkpoint hook.
+   * @throws NerveError `conflict` where it could not be ended afterwards (a PodDisruptionBudget): it would sit there, sealed and idle.
+   */
   requestStop(name: string, request: StopRequest): Promise<void>;
-  /** Asks for deletion with grace: SIGTERM, then SIGKILL. The ended object stays visible until `forget`. */
-  remove(name: string): Promise<void>;
+  /**
+   * Asks for deletion with grace: SIGTERM, then SIGKILL. The ended object stays visible until `forget`. `lost`: its machine has not been heard of,
+   * so that nobody would confirm the deletion. Where that is still so, the object is dropped at once.
+   */
+  remove(name: string, lost?: boolean): Promise<void>;
   /** Drops the ended objects of a finished job and its private files. An object that stays because it is a user's is told how the job ended. */
   forget(jobId: JobId, ended?: JobState): Promise<void>;
   /** Calls back with the jobs whose attempts or nodes changed, until aborted. May repeat, may miss: the sweep covers that. */

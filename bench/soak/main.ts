@@ -1,5 +1,6 @@
 // `npm run bench:soak`: worker and agent as the chart starts them, for five minutes (--minutes), with 1,000 jobs a minute that come, run and end, and
-// 500 pods that stand there. Prints memory as Kubernetes counts it and CPU, beside a bare Node process; fails outside bench/ranges.json.
+// 500 pods that stand there. Prints memory as Kubernetes counts it and CPU, beside a bare Node process and the least that a worker could take
+// (floor.ts): machines differ twofold, so the worker's CPU is held against that. Fails outside bench/ranges.json.
 //
 // Surprise: a copy of Node's binary of its own, not in the page cache when it starts, so that the binary's pages are charged to who is measured, as
 // they are on a fresh node.
@@ -38,7 +39,7 @@ const SAMPLE_MS = 1000;
 const WARM_UP_MS = 20_000;
 const BARE = 'setInterval(() => undefined, 1000)';
 /** As the chart has them. */
-const HEAP_MB = { bare: 32, worker: 64, agent: 32 } as const;
+const HEAP_MB = { bare: 32, floor: 64, worker: 64, agent: 32 } as const;
 
 interface Measured {
   readonly name: string;
@@ -107,7 +108,12 @@ function start(name: keyof typeof HEAP_MB, args: readonly string[]): Measured {
 
 let stopping = false;
 const life = await startLife(cluster, load);
-const measured = [start('bare', ['-e', BARE]), start('worker', ['dist/cli.js', 'worker']), start('agent', ['--lite-mode', 'dist/cli.js', 'agent'])];
+const measured = [
+  start('bare', ['-e', BARE]),
+  start('floor', ['bench/soak/floor.ts']),
+  start('worker', ['dist/cli.js', 'worker']),
+  start('agent', ['--lite-mode', 'dist/cli.js', 'agent']),
+];
 await pause(WARM_UP_MS);
 const pidOf = ({ child, name }: Measured): number => {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) throw new Error(`${name} does not run`);
@@ -145,9 +151,11 @@ rmSync(folder, { recursive: true });
 const figures: Record<string, number> = { arrivedPerMinute: (60 * arrived) / lasted, endedPerMinute: (60 * ended) / lasted };
 const rows = measured.map(({ name, workingSet, rssMb, anonymousMb, cpuSeconds }) => {
   const [most, last] = [Math.max(...workingSet), workingSet.at(-1) ?? Number.NaN];
-  if (name !== 'bare') Object.assign(figures, { [`${name}MaxMb`]: most, [`${name}Cpu`]: cpuSeconds / lasted });
+  if (name !== 'bare' && name !== 'floor') Object.assign(figures, { [`${name}MaxMb`]: most, [`${name}Cpu`]: cpuSeconds / lasted });
   return `| ${name} | ${[last, most, anonymousMb, rssMb].map((mb) => mb.toFixed(1)).join(' | ')} | ${(cpuSeconds / lasted).toFixed(3)} |`;
 });
+const cpuOf = (wanted: string): number => (measured.find(({ name }) => name === wanted)?.cpuSeconds ?? Number.NaN) / lasted;
+figures['workerCpuOfFloor'] = cpuOf('worker') / cpuOf('floor');
 const report = [
   '# Soak',
   '',
@@ -162,7 +170,7 @@ const report = [
   '|---|---|---|---|---|---|',
   ...rows,
   '',
-  '`bare` is Node alone with the same flags and one timer.',
+  `\`bare\` is Node alone with the same flags and one timer; \`floor\` a program that wakes through BullMQ, reads, writes and asks the API server as often as the worker does, and decides nothing. The worker takes ${figures['workerCpuOfFloor'].toFixed(2)} of its CPU.`,
 ].join('\n');
 console.log(report);
 const { soak } = JSON.parse(readFileSync(join(root, 'bench/ranges.json'), 'utf8')) as { soak: Readonly<Record<string, readonly [number, number]>> };

@@ -75,6 +75,8 @@ export const configSchema = z.strictObject({
       startOverheadSeconds: seconds.default(300),
       /** A pending spot attempt is given up after this. */
       placementTimeoutSeconds: seconds.default(300),
+      /** One that has a machine and does not start there (a volume, an image, a broken node) is given up after this, next time after twice as long. */
+      startTimeoutSeconds: seconds.default(600),
       /** The longest time between two periodic checkpoints. */
       maxUnsavedSeconds: seconds.default(600),
       maxMovesPerHour: z.number().int().min(0).default(2),

@@ -45,6 +45,7 @@ export function engineSettings(config: Config, speed: number): EngineSettings {
     maxUnsavedMs: atLeastReal(policy.maxUnsavedSeconds, timing.checkpointEveryRealMs ?? 0),
     marginMs: atLeastReal(policy.marginSeconds, 1000),
     placementTimeoutMs: atLeastReal(policy.placementTimeoutSeconds, 1500),
+    startTimeoutMs: atLeastReal(policy.startTimeoutSeconds, 60_000),
     maxMoves: policy.maxMovesPerHour,
     moveWindowMs: 3_600_000,
     minHoldSaving: policy.minHoldSaving,

@@ -38,6 +38,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'interruption-notice': 'It was moved because the cloud took its machine back.',
   'node-vanished': 'It was started again because its machine vanished without notice.',
   'placement-failed': 'The place that was asked for had no capacity after all.',
+  'not-started': 'It was started again elsewhere because it had a machine and did not begin to run there.',
   'cheaper-elsewhere': 'It was moved because another place saves more than the move costs.',
   drill: 'It was moved because you asked for a drill.',
   'taken-down': 'It was started again because Nerve on this machine had been ended ("nerve down", or Ctrl-C).',

@@ -21,6 +21,7 @@ export function pendingAttempt(of: Pick<ObservedAttempt, 'name' | 'jobId' | 'att
     exitCode: null,
     unschedulableSinceMs: null,
     deletionRequestedAtMs: null,
+    graceEndsAtMs: null,
     deletedByNerve: false,
     disruption: null,
     node: null,

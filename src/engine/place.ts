@@ -55,7 +55,7 @@ function avoidedZones({ state, nowMs, settings }: Context): ReadonlySet<string> 
       (a) =>
         (a.noticed !== null && (a.ended === null || a.ended.atMs > sinceMs)) ||
         (a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs) ||
-        (a.ended?.reason === 'node-vanished' && a.ended.atMs > sinceMs),
+        ((a.ended?.reason === 'node-vanished' || a.ended?.reason === 'not-started') && a.ended.atMs > sinceMs),
     )
     .map((a) => a.zone);
   return new Set(zones);
@@ -188,7 +188,7 @@ function startReason(state: JobState): Reason {
   if (last.ended === null) return last.stopRequested?.reason ?? 'interruption-notice';
   if (last.ended.cause === 'failed') return 'retry-after-failure';
   const { cause, reason } = last.ended;
-  return cause === 'interrupted' || reason === 'taken-down' || reason === 'asked-again' ? reason : 'cheapest-now';
+  return cause === 'interrupted' || reason === 'taken-down' || reason === 'asked-again' || reason === 'not-started' ? reason : 'cheapest-now';
 }
 
 /** Held without anything acceptable: look again at the next sweep (the market wakes it earlier) or when a move is legal. */
@@ -273,7 +273,6 @@ const everyOnDemand = (view: Outlook): readonly Priced[] => [...view.onDemand, .
 /** Zones in which an on-demand ask just came to nothing. */
 function triedOnDemand({ state, nowMs, settings }: Context): ReadonlySet<string> {
   const sinceMs = nowMs - settings.placementTimeoutMs;
-  return new Set(
-    state.attempts.filter((a) => a.capacityType === 'on-demand' && a.ended?.cause === 'not-placed' && a.ended.atMs > sinceMs).map((a) => a.zone),
-  );
+  const inVain = state.attempts.filter((a) => a.ended?.cause === 'not-placed' || a.stopRequested?.reason === 'not-started');
+  return new Set(inVain.filter((a) => a.capacityType === 'on-demand' && (a.ended?.atMs ?? nowMs) > sinceMs).map((a) => a.zone));
 }

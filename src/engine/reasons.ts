@@ -21,6 +21,7 @@ export type Reason =
   | 'interruption-notice'
   | 'node-vanished'
   | 'placement-failed' // asked for, never scheduled: the market lied
+  | 'not-started' // it had a machine, and no container of it began to run
   | 'cheaper-elsewhere' // a voluntary move that pays
   | 'drill' // its user wanted to see a move
   | 'taken-down' // Nerve on this machine was ended; it goes on when Nerve is started again

@@ -79,7 +79,8 @@ export interface ObservedNode {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
-  readonly ready: boolean;
+  /** Since when the cluster has not heard of it; null while it does. */
+  readonly notReadySinceMs: number | null;
   readonly interruption: NodeNotice | null;
   readonly rebalanceAtMs: number | null;
   /** `nerve` when Nerve cordoned it; another name when somebody else did; null when schedulable. */
@@ -115,6 +116,8 @@ export interface ObservedAttempt {
   /** Since when nothing could take it; null once placed. */
   readonly unschedulableSinceMs: number | null;
   readonly deletionRequestedAtMs: number | null;
+  /** Asked to be deleted: from then on its process is killed, not asked. */
+  readonly graceEndsAtMs: number | null;
   /** Nerve itself asked for the deletion. */
   readonly deletedByNerve: boolean;
   /** Reason of the DisruptionTarget condition (`EvictionByEvictionAPI`, `DeletionByPodGC`, ...). */
@@ -151,6 +154,8 @@ export interface EngineSettings {
   readonly marginMs: number;
   /** A pending spot attempt is given up after this. */
   readonly placementTimeoutMs: number;
+  /** An attempt that has a machine and does not start there is given up after this, and after twice as long each further time. */
+  readonly startTimeoutMs: number;
   /** At most this many zone moves ... */
   readonly maxMoves: number;
   /** ... in this rolling window. */

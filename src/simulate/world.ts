@@ -57,6 +57,7 @@ export class World {
       maxUnsavedMs: 0,
       marginMs: 0,
       placementTimeoutMs: 0,
+      startTimeoutMs: 600_000,
       maxMoves: 2,
       moveWindowMs: 3_600_000,
       minHoldSaving: 0.02,

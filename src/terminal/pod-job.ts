@@ -5,7 +5,7 @@ import { JOB_ID_LABEL, POD } from '../engine/pod/names.ts';
 import { isGated } from '../engine/pod/observe.ts';
 import { instant, object, text } from '../engine/pod/read.ts';
 import { jobNameOf } from '../engine/pod/spec.ts';
-import { runsInSilence } from '../engine/pod/shown.ts';
+import { runsInSilence, waitsFor, type Waits } from '../engine/pod/shown.ts';
 import type { Pod } from '../engine/pod/types.ts';
 
 export interface PodPlan {
@@ -27,6 +27,8 @@ export interface PodAttempt {
   readonly node: string | null;
   readonly gated: boolean;
   readonly exitCode: number | null;
+  /** What keeps it from running. */
+  readonly waits: Waits | null;
 }
 
 export interface PodJob {
@@ -104,6 +106,7 @@ export function jobOf(pods: readonly Pod[], nowMs = Date.now()): PodJob | null {
       node: pod.spec.nodeName ?? null,
       gated: isGated(pod),
       exitCode: pod.status?.containerStatuses?.[0]?.state?.terminated?.exitCode ?? null,
+      waits: waitsFor(pod),
     })),
   };
 }

@@ -3,7 +3,7 @@
 import { reasonText } from '../engine/explain.ts';
 import { exitCodeWords } from './end-words.ts';
 import { count, grams, table, usd } from './figures.ts';
-import type { PodJob, PodPlan } from './pod-job.ts';
+import type { PodAttempt, PodJob, PodPlan } from './pod-job.ts';
 import { nameCell, plain } from './plain.ts';
 import { localZone, short, span, written } from './when.ts';
 
@@ -22,7 +22,8 @@ function sentenceOf(job: PodJob, nowMs: number): string {
   const unheard = job.acknowledged ? '' : '; Nerve has not said anything about it yet';
   const place = plan === null || plan.zone === null ? '' : ` on ${plan.capacityType ?? ''} ${plan.instanceType ?? ''} in ${plan.zone}`;
   if (job.cancelRequested) return `being cancelled${unheard}`;
-  if (phase !== 'held') return `${phase}${place}${job.silent ? '; it reports no progress' : ''}${unheard}`;
+  const waits = phase === 'starting' ? (job.attempts.at(-1)?.waits?.reason ?? null) : null;
+  if (phase !== 'held') return `${phase}${place}${waits === null ? '' : `: ${waits}`}${job.silent ? '; it reports no progress' : ''}${unheard}`;
   if (job.reason === 'user-paused') return `held: paused by you${latest(plan, nowMs)}`;
   const { startMs = null } = plan ?? {};
   if (startMs !== null) return `held until about ${short(startMs, nowMs, zone)}`;
@@ -51,13 +52,23 @@ export function podLines(job: PodJob, nowMs: number): readonly string[] {
   if (deadlineMs !== null) out.push(`deadline   ${written(deadlineMs, zone)}${deadlineMs > nowMs ? `, in ${span(deadlineMs - nowMs)}` : ''}`);
   if (progress !== null) out.push(`progress   step ${progress.step}${progress.totalSteps === null ? '' : ` of ${progress.totalSteps}`}`);
   if (seal !== null) out.push(`checkpoint step ${seal.step}${seal.sealedAtMs === null ? '' : `, sealed ${short(seal.sealedAtMs, nowMs, zone)}`}`);
-  for (const a of job.attempts)
-    out.push(
-      `pod ${a.pod}  ${a.gated ? 'held at its gate' : a.phase.toLowerCase()}${a.node === null ? '' : ` on ${a.node}`}${a.exitCode === null ? '' : `, ${exitCodeWords(a.exitCode)}`}`,
-    );
+  for (const a of job.attempts) {
+    const state = `${a.gated ? 'held at its gate' : a.phase.toLowerCase()}${a.node === null ? '' : ` on ${a.node}`}`;
+    out.push(plain(`pod ${a.pod}  ${state}${a.exitCode === null ? '' : `, ${exitCodeWords(a.exitCode)}`}${waitWords(a.waits)}`));
+  }
   if (job.moves > 0) out.push(`moved      ${count(job.moves, 'time')}`);
   if (job.costUsd !== null) out.push(`cost       ${usd(job.costUsd)} for the attempts that have ended`);
   return out;
+}
+
+/** A scheduler's message names every node pool: its beginning says enough. */
+const MESSAGE_LIMIT = 300;
+
+function waitWords(waits: PodAttempt['waits']): string {
+  if (waits === null) return '';
+  const { reason, message } = waits;
+  if (message === null) return `: ${reason}`;
+  return `: ${reason} (${message.length > MESSAGE_LIMIT ? `${message.slice(0, MESSAGE_LIMIT)}...` : message})`;
 }
 
 export function podTable(jobs: readonly PodJob[], nowMs: number): string {
@@ -83,6 +94,7 @@ export function podExplanation(
     ['latest start (on demand)', latestStartMs === null ? null : short(latestStartMs, nowMs, zone)],
     ['planned start', startMs === null ? null : `${short(startMs, nowMs, zone)} for ${usd(expectedCostUsd)} in ${place ?? 'any zone'}`],
     ['starting now', costNowUsd === null ? null : usd(costNowUsd)],
+    ['does not run yet', waitWords(job.attempts.at(-1)?.waits ?? null).slice(2) || null],
     ['progress', job.silent ? 'it reports none' : null],
     ['moves so far', String(job.moves)],
   ] as const;

@@ -9,6 +9,7 @@
 
 import type { Decision } from '../engine/decision.ts';
 import { decide } from '../engine/decide.ts';
+import { NerveError } from '../engine/errors.ts';
 import { fold, openAttempts } from '../engine/fold.ts';
 import type { JobId } from '../engine/job.ts';
 import { withUsage } from '../engine/meter.ts';
@@ -17,6 +18,7 @@ import type { JobEvent, JobRecord } from '../engine/record.ts';
 import { report } from '../engine/report.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
+import { isLost, isOverdue } from '../engine/unheard.ts';
 import type { Alarms, Clock, Cluster, Leadership, Log, Market, Metrics, Records } from '../ports.ts';
 
 export interface WorkerPorts {
@@ -114,17 +116,23 @@ async function isNewest({ records }: WorkerPorts, record: JobRecord): Promise<bo
 }
 
 /** Does it, then answers what to record. */
-async function act({ cluster, clock }: WorkerPorts, state: JobState, decision: Exclude<Decision, { do: 'keep' }>): Promise<readonly JobEvent[]> {
+async function act({ cluster, clock, log }: WorkerPorts, state: JobState, decision: Exclude<Decision, { do: 'keep' }>): Promise<readonly JobEvent[]> {
   const name = 'attempt' in decision ? attemptName(decision.jobId, decision.attempt) : '';
   switch (decision.do) {
     case 'hold':
       return [{ type: 'planned', atMs: clock.nowMs(), why: decision.why, reason: decision.reason, plan: decision.plan }];
     case 'stop':
-      await cluster.requestStop(name, decision.request);
+      try {
+        await cluster.requestStop(name, decision.request);
+      } catch (error) {
+        if (!(error instanceof NerveError) || error.kind !== 'conflict') throw error;
+        log.warn({ jobId: decision.jobId, attempt: decision.attempt, err: error }, 'it goes on where it is');
+        return [];
+      }
       return [{ type: 'stop-requested', atMs: clock.nowMs(), attempt: decision.attempt, request: decision.request, reason: decision.reason }];
     case 'remove':
       // Its end is a fact, and is recorded when it was seen.
-      await cluster.remove(name);
+      await cluster.remove(name, decision.reason === 'node-vanished');
       return [];
     case 'launch': {
       const { attempt, ranked, handover, reason, plan } = decision;
@@ -156,8 +164,13 @@ async function putAway(
   // What a paused worker left behind unrecorded is a stray, and the sweep finds those. After a fresh look the watch may still tell older things.
   const known = believed ? state.attempts.map(({ attempt }) => attempt) : undefined;
   const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record), known)).filter((a) => a.endedAtMs === null);
-  for (const attempt of left) if (attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name);
-  if (left.length > 0) return clock.nowMs() + settings.sweepMs;
+  // One that nobody ends must not keep the job from being told how it ended.
+  const waited = left.filter((a) => !isOverdue(a, settings, clock.nowMs()));
+  for (const attempt of left) {
+    const lost = isLost(attempt, state.spec, settings, clock.nowMs());
+    if (lost || attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name, lost);
+  }
+  if (waited.length > 0) return clock.nowMs() + settings.sweepMs;
   await cluster.forget(record.jobId, state);
   await records.close(record.jobId, report(record));
   return null;

@@ -68,6 +68,7 @@ json() { node -p "JSON.parse(require('fs').readFileSync('$2', 'utf8')).$1"; }
 of_job() { k get pods -l "nerve.io/job-id=$JOB" --sort-by=.metadata.creationTimestamp -o "jsonpath={.items[*].$1}"; }
 of_nightly() { k get pods -l job-name=nightly --sort-by=.metadata.creationTimestamp -o "jsonpath={.items[*].$1}"; }
 trains() { [ "$(k logs "$1" -c train 2>/dev/null | grep -c '^step')" -ge 3 ]; }
+resumes() { k logs "$1" -c train 2>/dev/null | grep -q '^resumed at'; }
 succeeded() { [ "$(phase "$1")" = Succeeded ]; }
 second() { SECOND=$(of_job metadata.name | tr ' ' '\n' | grep -vx "$FIRST" | tail -1); [ -n "$SECOND" ]; }
 second_of_theirs() { THEIR_SECOND=$(of_nightly metadata.name | tr ' ' '\n' | grep -vx "$THEIRS" | tail -1); [ -n "$THEIR_SECOND" ]; }
@@ -144,8 +145,8 @@ wait "$SHOWN"; noticed=$(cat "$WORK/shown")
 check "a replacement is created" until_true 60 second
 check "and one by the Job controller" until_true 90 second_of_theirs
 check "the node is cordoned, by Nerve" until_true 10 cordoned "$A"
-check "both replacements train" until_true 90 trains "$SECOND"
-check "(the Job's)" until_true 90 trains "$THEIR_SECOND"
+check "both replacements resume" until_true 90 resumes "$SECOND"
+check "(the Job's)" until_true 90 resumes "$THEIR_SECOND"
 hook=$(since "$noticed" "$(agent_said "$A" 'asking for a final checkpoint')")
 sealed=$(since "$noticed" "$(agent_said "$A" '"msg":"sealed"')")
 created=$(since "$noticed" "$(stamped "ADDED +$SECOND ")")
@@ -181,4 +182,35 @@ check "its node is in the zone that the report names" [ "$(k get node "$(k get p
 check "no node was cordoned for it" [ "$(k get nodes -o 'jsonpath={.items[?(@.spec.unschedulable==true)].metadata.name}')" = "$A" ]
 check "and the job goes on to its end" until_true 420 succeeded "$SECOND"
 nerve explain "$JOB" --target cluster >"$WORK/explain" 2>&1; indent 8 <"$WORK/explain"
+
+# A kubelet dies; what it had started goes on, and nobody will ever end it. The network of its node is there, so the storage is, too.
+. "$BED/lib.sh"
+training() { pgrep -fc "^python3 /examples/train_stdlib.py --steps $LONG"; }
+trainings() { [ "$(training)" = "$1" ]; }
+not_ready() { [ "$(k get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = Unknown ]; }
+gone() { ! k get pod "$1"; }
+LONG=200000
+# Zone a has no machine any more, and nobody wants it back: waiting for what is cheaper would be no fault.
+sed -i 's/spotUsdPerHour: .*/spotUsdPerHour: { eu-west-3a: 3.0, eu-west-3b: 1.0, eu-west-3c: 1.0 } }/' "$WORK/prices.yaml"
+check "helm takes other prices" install --set-file "prices=$WORK/prices.yaml"
+check "and Nerve runs with them" installed
+check "nerve submit takes a long job" submitted silent train_stdlib.py $LONG
+FIRST=$(of_job metadata.name)
+check "it trains" until_true 90 trains "$FIRST"
+NODE=$(of_job spec.nodeName)
+sealed_once() { [ -n "$(annotation "$FIRST" last-checkpoint)" ]; }
+check "and seals a first checkpoint" until_true 150 sealed_once
+kill -KILL "$(cut -d' ' -f1 <"$PIDS/kubelet-$NODE")"; dead=$(now)
+check "its kubelet is dead, and its node not heard of" until_true 120 not_ready "$NODE"
+note "after $(since "$dead") s; $(training) process trains"
+check "a replacement is created within 4 min" until_true 240 second
+note "$(since "$dead") s after the kubelet died"
+check "the old pod is gone" until_true 60 gone "$FIRST"
+check "the replacement trains" until_true 90 trains "$SECOND"
+check "on another node" [ "$(k get pod "$SECOND" -o 'jsonpath={.spec.nodeName}')" != "$NODE" ]
+check "from a checkpoint" [ "$(resumed_step "$SECOND")" -gt 0 ]
+note "resumed at step $(resumed_step "$SECOND"); $(training) processes train"
+check "the process that nobody could end ends itself at its next checkpoint" until_true 400 trainings 1
+note "$(since "$dead") s after the kubelet died"
+check "nerve cancel ends the job" nerve cancel "$JOB" --target cluster
 [ "$FAILED" = 0 ]

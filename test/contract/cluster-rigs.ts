@@ -17,6 +17,7 @@ import type { Cluster } from '../../src/ports.ts';
 import { HOUR, MINUTE, NOW, spec } from '../support/build.ts';
 import { quiet } from '../support/clock.ts';
 import { freePort } from '../../src/adapters/system/free-port.ts';
+import { CALM } from '../support/sim/cloud-plan.ts';
 import { plainNature, simCluster, type JobNature, type SimNode } from '../support/sim/cluster.ts';
 import { simMarket } from '../support/sim/market.ts';
 import { random } from '../support/sim/random.ts';
@@ -30,10 +31,9 @@ export async function memoryClusterRig(): Promise<ClusterRig> {
   const time = simTime(NOW);
   const dry = place('euw3-az1');
   const market = simMarket(time, 1, { dry: [{ ...dry, fromMs: NOW - HOUR, toMs: NOW + 1000 * HOUR }], lies: [] });
-  const calm = { spotLifeMs: null, onDemandLifeMs: null, vanishShare: 0, shortNoticeShare: 0, rebalanceShare: 0, objectsVanish: false };
   const listeners = new Set<(jobIds: readonly JobId[]) => void>();
   const known = new Map<string, SimNode>();
-  const sim = simCluster(time, market, { ...calm, noticeMs: 2 * MINUTE, graceMs: 30_000, bootMs: [300, 3000] }, random(1), {
+  const sim = simCluster(time, market, { ...CALM, noticeMs: 2 * MINUTE, graceMs: 30_000, bootMs: [300, 3000] }, random(1), {
     nodeUp: (node) => known.set(node.name, node),
     nodeDown: () => undefined,
     changed: (jobIds) => {

@@ -185,7 +185,15 @@ export function clusterContract(kind: string, make: () => Promise<ClusterRig>): 
         expect(seen).toMatchObject({ zone, instanceType, capacityType, unschedulableSinceMs: null, phase: 'running' });
         expect(seen.priceUsdPerHour).toBeGreaterThan(0);
         expect(seen.placedAtMs).toBeLessThanOrEqual(rig.nowMs());
-        expect(seen.node).toMatchObject({ name: seen.nodeName, zone, instanceType, capacityType, ready: true, interruption: null, cordonedBy: null });
+        expect(seen.node).toMatchObject({
+          name: seen.nodeName,
+          zone,
+          instanceType,
+          capacityType,
+          notReadySinceMs: null,
+          interruption: null,
+          cordonedBy: null,
+        });
       });
 
       it('where there is no capacity waits, and says since when', async () => {

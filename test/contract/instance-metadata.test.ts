@@ -6,6 +6,7 @@ import type { CloudNode } from '../../src/adapters/local/cloud.ts';
 import { startImds } from '../../src/adapters/local/imds-server.ts';
 import type { ObservedNode } from '../../src/engine/snapshot.ts';
 import { NOW } from '../support/build.ts';
+import { CALM } from '../support/sim/cloud-plan.ts';
 import { simCluster, type SimNode } from '../support/sim/cluster.ts';
 import { simMarket } from '../support/sim/market.ts';
 import { random } from '../support/sim/random.ts';
@@ -21,10 +22,9 @@ const calm: CloudNode = { name: 'i-0123456789abcdef0', ...place, createdAtMs: 0,
 instanceMetadataContract('memory', async () => {
   const time = simTime(NOW);
   const events = { nodeUp: () => undefined, nodeDown: () => undefined, changed: () => undefined, twiceAtOnce: () => undefined };
-  const never = { spotLifeMs: null, onDemandLifeMs: null, vanishShare: 0, shortNoticeShare: 0, rebalanceShare: 0, objectsVanish: false };
-  const plan = { ...never, noticeMs: 120_000, graceMs: 30_000, bootMs: [0, 0] } as const;
+  const plan = { ...CALM, noticeMs: 120_000, graceMs: 30_000, bootMs: [0, 0] } as const;
   const cluster = simCluster(time, simMarket(time, 1, { dry: [], lies: [] }), plan, random(1), events);
-  const object: ObservedNode = { name: 'node-1', ...place, ready: true, ...marks };
+  const object: ObservedNode = { name: 'node-1', ...place, notReadySinceMs: null, ...marks };
   const node: SimNode = { name: 'node-1', object, notice: null, rebalanceAtMs: null, gone: false };
   return {
     metadata: cluster.metadataOf(node),

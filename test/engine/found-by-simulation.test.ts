@@ -23,6 +23,17 @@ describe('a record', () => {
   });
 });
 
+describe('a job whose attempt completes while its replacement starts', () => {
+  const done = { ...ended(1), cause: 'succeeded', reason: 'completed' } as const;
+  const rec = record([launched(1), noticed(1), launched(2, 'euw3-az1'), done]);
+
+  it('is not computed once more: the replacement is removed, and the job has succeeded', () => {
+    expect(only(rec, market(), [seen(2)])).toMatchObject([{ do: 'remove', attempt: 2, reason: 'completed' }]);
+    const gone = seen(2, { phase: 'failed', exitCode: 143, endedAtMs: NOW, deletionRequestedAtMs: NOW, deletedByNerve: true });
+    expect(reconcile(rec, [gone], NOW + MINUTE).at(-1)).toMatchObject({ type: 'finished', result: 'succeeded', late: false });
+  });
+});
+
 describe('a job past its latest start', () => {
   it('keeps its pending spot ask while on demand has nothing, and gives it up once it has', () => {
     const rec = record([launched(1)], overdue);

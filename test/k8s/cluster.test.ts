@@ -48,9 +48,13 @@ interface WatchOptions {
   readonly silentMs?: number;
   /** What it told last, where that is older than what is. */
   readonly told?: readonly Pod[];
+  /** The node's Ready condition, as the API server has it now; null: there is no such node. */
+  readonly ready?: 'True' | 'Unknown' | null;
+  /** A PodDisruptionBudget forbids every eviction. */
+  readonly budget?: boolean;
 }
 
-function world(pods: readonly Pod[], kept: Pod | null = null, { silentMs = 0, told = pods }: WatchOptions = {}) {
+function world(pods: readonly Pod[], kept: Pod | null = null, { silentMs = 0, told = pods, ready = 'True', budget = false }: WatchOptions = {}) {
   const calls: Ask[] = [];
   const own: Pod[] = [];
   const ledger = new Ledger();
@@ -61,8 +65,13 @@ function world(pods: readonly Pod[], kept: Pod | null = null, { silentMs = 0, to
       if ((what.method ?? 'GET') === 'GET') {
         const [path = ''] = what.path.split('?');
         if (path.endsWith('/pods')) return { items: pods } as T;
+        if (path.startsWith('/api/v1/nodes/')) {
+          if (ready === null) throw new NerveError('not-found', 'no such node');
+          return { metadata: { name: 'n1' }, status: { conditions: [{ type: 'Ready', status: ready }] } } as T;
+        }
         return pods.find((each) => path.endsWith(`/${each.metadata.name ?? ''}`)) as T;
       }
+      if (budget && what.path.includes('/eviction')) throw new NerveError('retryable', 'disruption budget', { fields: { status: 429 } });
       return (what.body ?? {}) as T extends Pod ? T : never;
     },
     lines: async () => undefined,
@@ -193,6 +202,41 @@ describe('ending', () => {
     const { cluster, written } = world([pod({ ...running, metadata: { ownerReferences: [owner] } })]);
     await cluster.remove('nerve-j-abc-a1');
     expect(written()).toEqual([`PATCH ${PODS}/train`, `POST ${PODS}/train/eviction`]);
+  });
+
+  describe('what ran on a machine that has fallen silent', () => {
+    const lost = pod({ ...running, metadata: { annotations: { [POD.attempt]: '1' }, deletionTimestamp: '2026-03-02T17:00:00Z' } });
+
+    it.each(['Unknown', null] as const)('drops it without a grace, also where its deletion waits already (node: %s)', async (ready) => {
+      const { cluster, calls, written } = world([lost], null, { ready });
+      await cluster.remove('nerve-j-abc-a1', true);
+      expect(written()).toEqual([`PATCH ${PODS}/train`, `DELETE ${PODS}/train`]);
+      expect(calls.at(-1)?.body).toMatchObject({ gracePeriodSeconds: 0, preconditions: { uid: 'u1' } });
+    });
+
+    it('touches nothing where the machine is heard of again: the watch was behind', async () => {
+      const { cluster, written } = world([lost], null, { ready: 'True' });
+      await cluster.remove('nerve-j-abc-a1', true);
+      expect(written()).toEqual([]);
+    });
+
+    it('still evicts a pod of a Job', async () => {
+      const { cluster, written } = world([pod({ ...running, metadata: { ownerReferences: [owner] } })], null, { ready: 'Unknown' });
+      await cluster.remove('nerve-j-abc-a1', true);
+      expect(written()).toEqual([`PATCH ${PODS}/train`, `POST ${PODS}/train/eviction`]);
+    });
+  });
+
+  it('asks no pod of a Job to seal and stop that a budget would then keep, but cancels it', async () => {
+    const theirs = pod({ ...running, metadata: { ownerReferences: [owner] } });
+    const kept = world([theirs], null, { budget: true });
+    await expect(kept.cluster.requestStop('nerve-j-abc-a1', 'move')).rejects.toMatchObject({ kind: 'conflict' });
+    expect(kept.written()).toEqual([`POST ${PODS}/train/eviction?dryRun=All`]);
+    await kept.cluster.requestStop('nerve-j-abc-a1', 'cancel');
+    expect(kept.written().at(-1)).toBe(`PATCH ${PODS}/train`);
+    const free = world([theirs]);
+    await free.cluster.requestStop('nerve-j-abc-a1', 'move');
+    expect(free.written()).toEqual([`POST ${PODS}/train/eviction?dryRun=All`, `PATCH ${PODS}/train`]);
   });
 
   it('lets an attempt that has ended be', async () => {

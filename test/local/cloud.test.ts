@@ -281,7 +281,12 @@ it('what ended stays visible with the last look of its node until it is forgotte
   const { name } = await cloud.launch(ask());
   await cloud.ended({ name, exitCode: 3, logTail: 'boom' });
   cloud.tick();
-  expect((await cloud.attempts({}))[0]).toMatchObject({ phase: 'failed', exitCode: 3, logTail: 'boom', node: { zone: 'euw3-az2', ready: true } });
+  expect((await cloud.attempts({}))[0]).toMatchObject({
+    phase: 'failed',
+    exitCode: 3,
+    logTail: 'boom',
+    node: { zone: 'euw3-az2', notReadySinceMs: null },
+  });
   await cloud.forget({ jobId: job.id });
   expect(await cloud.attempts({})).toEqual([]);
 });

@@ -19,6 +19,7 @@ export const SETTINGS: EngineSettings = {
   maxUnsavedMs: MINUTE,
   marginMs: 2 * MINUTE,
   placementTimeoutMs: 2 * MINUTE,
+  startTimeoutMs: 10 * MINUTE,
   maxMoves: 2,
   moveWindowMs: HOUR,
   minHoldSaving: 0.02,
@@ -111,7 +112,7 @@ export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): Obse
     ...pendingAttempt({ name: `nerve-j-test0001-a${attempt}`, jobId: 'j-test0001', attempt }, place, NOW),
     phase: 'running',
     placedAtMs: NOW,
-    node: { name: 'node-a', ...where, ready: true, interruption: null, rebalanceAtMs: null, cordonedBy: null },
+    node: { name: 'node-a', ...where, notReadySinceMs: null, interruption: null, rebalanceAtMs: null, cordonedBy: null },
     nodeName: 'node-a',
     ...over,
   };

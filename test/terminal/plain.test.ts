@@ -53,6 +53,7 @@ it('shows what stands on pods, and what a hook answered, the same way', () => {
         },
       },
       spec: { containers: [] },
+      status: { phase: 'Pending', containerStatuses: [{ name: 'main', state: { waiting: { reason: `Creating${evil}`, message: evil } } }] },
     },
   ]);
   if (job === null) throw new Error('no job');

@@ -2,7 +2,7 @@ import { describe, expect, it, test } from 'vitest';
 import { rfc3339 } from '../../src/engine/pod/read.ts';
 import type { Pod } from '../../src/engine/pod/types.ts';
 import { jobOf, jobsOf, type PodJob } from '../../src/terminal/pod-job.ts';
-import { podExplanation, podPlanSentence, podSentence } from '../../src/terminal/pod-words.ts';
+import { podExplanation, podLines, podPlanSentence, podSentence } from '../../src/terminal/pod-words.ts';
 import { exitOf } from '../../src/terminal/wait-pods.ts';
 
 const nowMs = Date.parse('2026-11-25T12:00:00Z');
@@ -143,5 +143,54 @@ describe('its words', () => {
     expect(podPlanSentence(plan, nowMs)).toMatch(
       /spot g6\.xlarge in euw3-az2, about \$0\.700 instead of \$1\.100 when started now and 20\.0 g CO2e; latest start/,
     );
+  });
+});
+
+describe('a pod that was let start and does not run', () => {
+  const message = 'Back-off pulling image "ghcr.io/acme/trian:1"';
+  const waiting = (reason: string, text?: string) => ({
+    name: 'main',
+    state: { waiting: { reason, ...(text === undefined ? {} : { message: text }) } },
+  });
+  const starting = (status: Pod['status'], more: Partial<Pod> = {}): PodJob =>
+    job([
+      pod(
+        'p',
+        'j-1',
+        { 'nerve.io/state': 'starting' },
+        { spec: { containers: [], nodeName: 'n1' }, status: { phase: 'Pending', ...status }, ...more },
+      ),
+    ]);
+
+  it.each<[string, Pod['status'], string | null]>([
+    ['its image cannot be pulled', { containerStatuses: [waiting('ContainerCreating'), waiting('ImagePullBackOff', message)] }, 'ImagePullBackOff'],
+    [
+      'an init container hangs',
+      { initContainerStatuses: [waiting('CreateContainerConfigError', 'secret "hf" not found')] },
+      'CreateContainerConfigError',
+    ],
+    ['its machine is still at work', { containerStatuses: [waiting('ContainerCreating')] }, 'ContainerCreating'],
+    [
+      'there is no machine',
+      { conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/3 nodes' }] },
+      'Unschedulable',
+    ],
+    ['nobody says why', {}, null],
+  ])('says so where %s', (_, status, reason) => {
+    const told = starting(status);
+    expect(told.attempts[0]?.waits?.reason ?? null).toBe(reason);
+    expect(podSentence(told, nowMs)).toBe(reason === null ? 'starting' : `starting: ${reason}`);
+  });
+
+  it('quotes the cluster’s message in `status` and `explain`', () => {
+    const told = starting({ containerStatuses: [waiting('ImagePullBackOff', message)] });
+    expect(podLines(told, nowMs)).toContain(`pod p  pending on n1: ImagePullBackOff (${message})`);
+    expect(podExplanation(told, nowMs).numbers).toContainEqual({ name: 'does not run yet', value: `ImagePullBackOff (${message})` });
+  });
+
+  it('is not what a held pod is: its gate keeps it', () => {
+    const gated = { spec: { containers: [], schedulingGates: [{ name: 'nerve.io/hold' }] } };
+    const conditions = [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated' }];
+    expect(starting({ conditions }, gated).attempts[0]?.waits).toBeNull();
   });
 });

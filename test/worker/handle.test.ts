@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NerveError } from '../../src/engine/errors.ts';
 import { look, type WorkerPorts } from '../../src/worker/handle.ts';
 import { ended, HOUR, launched, market, MINUTE, noticed, NOW, seen, SETTINGS, spec } from '../support/build.ts';
 import { quiet } from '../support/clock.ts';
@@ -12,8 +13,16 @@ import type { Clock } from '../../src/ports.ts';
 const job = spec({ deadlineMs: NOW + 6 * HOUR });
 const submitted: JobEvent = { type: 'submitted', atMs: NOW, spec: job, latestStartMs: NOW + 2 * HOUR, simulated: [] };
 
-/** `told`: what the watch told last, where that is older than what is. */
-async function setup(events: readonly JobEvent[], options: { view?: MarketView; objects?: ObservedAttempt[]; told?: ObservedAttempt[] } = {}) {
+interface Setup {
+  readonly view?: MarketView;
+  readonly objects?: ObservedAttempt[];
+  /** What the watch told last, where that is older than what is. */
+  readonly told?: ObservedAttempt[];
+  /** A budget forbids that anything is ended. */
+  readonly kept?: boolean;
+}
+
+async function setup(events: readonly JobEvent[], options: Setup = {}) {
   const clock: Clock = { speed: 1, nowMs: () => NOW + MINUTE, realNowMs: () => NOW + MINUTE, sleep: () => Promise.resolve() };
   const records = memoryRecords();
   await records.append(job.id, 0, [submitted, ...events]);
@@ -36,7 +45,10 @@ async function setup(events: readonly JobEvent[], options: { view?: MarketView; 
         if (!objects.includes(made)) objects.push(made);
         return made;
       },
-      requestStop: async (name, request) => void calls.push(`stop ${name} ${request}`),
+      requestStop: async (name, request) => {
+        if (options.kept === true) throw new NerveError('conflict', 'a budget forbids it');
+        calls.push(`stop ${name} ${request}`);
+      },
       remove: async (name) => void calls.push(`remove ${name}`),
       forget: async (jobId) => void calls.push(`forget ${jobId}`),
       watch: () => Promise.resolve(),
@@ -62,6 +74,16 @@ describe('one look at a job', () => {
     await look(ports, SETTINGS, job.id);
     expect(calls.filter((c) => c.startsWith('launch'))).toEqual([]);
     expect(await types()).toEqual(['submitted', 'launched']);
+  });
+
+  it('lets go on what could not be ended after it was asked to stop', async () => {
+    const paused: JobEvent = { type: 'paused', atMs: NOW };
+    const free = await setup([launched(1), paused], { objects: [seen(1)] });
+    await look(free.ports, SETTINGS, job.id);
+    expect(await free.types()).toContain('stop-requested');
+    const kept = await setup([launched(1), paused], { objects: [seen(1)], kept: true });
+    await look(kept.ports, SETTINGS, job.id);
+    expect(await kept.types()).not.toContain('stop-requested');
   });
 
   it('does nothing on what the watch told: before it acts it reads fresh', async () => {

@@ -11,7 +11,7 @@ import { NerveError } from '../../engine/errors.ts';
 import type { JobId, PodProgram } from '../../engine/job.ts';
 import { attemptPod } from '../../engine/pod/attempt.ts';
 import { JOB_ID_LABEL, POD } from '../../engine/pod/names.ts';
-import { type Dialect, type DialectName, dialectOf } from '../../engine/pod/node.ts';
+import { type Dialect, type DialectName, dialectOf, observeNode } from '../../engine/pod/node.ts';
 import { attemptName, isGated, observePod } from '../../engine/pod/observe.ts';
 import { pinPatch } from '../../engine/pod/pin.ts';
 import { annotation, type LaunchedAs, rfc3339 } from '../../engine/pod/read.ts';
@@ -19,7 +19,7 @@ import { goesOn, statusAnnotations } from '../../engine/pod/status.ts';
 import type { Node, Pod } from '../../engine/pod/types.ts';
 import type { ObservedAttempt } from '../../engine/snapshot.ts';
 import type { Clock, Cluster, LaunchAsk, Log, Metrics, SpecVault } from '../../ports.ts';
-import type { Api } from './api.ts';
+import { type Api, statusOf } from './api.ts';
 import type { Follow } from './follow.ts';
 import { gatedPod, openGate } from './gates.ts';
 import { hasEnded } from './ledger.ts';
@@ -28,6 +28,8 @@ const MISSING_WAIT_MS = 5000;
 const MISSING_LOOK_MS = 50;
 /** In a busy cluster the watch says something all the time; in a quiet one reading fresh costs little. */
 const HEARD_MS = 10_000;
+/** How an eviction is answered that a PodDisruptionBudget forbids. */
+const TOO_MANY_REQUESTS = 429;
 /** More launches than that are not under way at once. */
 const LATELY = 32;
 
@@ -111,17 +113,35 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
       .call({ method: 'PATCH', path: pathOf(pod), type: 'application/merge-patch+json', body: { metadata: { annotations } } })
       .catch(isKind('not-found'));
 
+  const evict = async (pod: Pod, query = ''): Promise<void> => {
+    const { name, namespace, uid } = pod.metadata;
+    const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions: { preconditions: { uid } } };
+    await api.call({ method: 'POST', path: `${pathOf(pod)}/eviction${query}`, body }).catch(isKind('not-found', 'conflict'));
+  };
+
+  /** What is asked to seal and stop must be evictable: one that a budget keeps would sit there idle, on the clock of its deadline. */
+  const mayBeEvicted = async (pod: Pod): Promise<void> => {
+    await evict(pod, '?dryRun=All').catch((error: unknown) => {
+      if (statusOf(error) !== TOO_MANY_REQUESTS) throw error;
+      throw new NerveError('conflict', `A PodDisruptionBudget forbids the eviction of ${pathOf(pod)}: ${String(error)}`, { cause: error });
+    });
+  };
+
   const end = async (pod: Pod): Promise<void> => {
     await write(pod, { [POD.deletedBy]: 'nerve' });
     const preconditions = { uid: pod.metadata.uid };
     // Also one that was never placed: its plain deletion would count against the Job.
-    if (ownedByJob(pod)) {
-      const { name, namespace } = pod.metadata;
-      const body = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace }, deleteOptions: { preconditions } };
-      await api.call({ method: 'POST', path: `${pathOf(pod)}/eviction`, body }).catch(isKind('not-found', 'conflict'));
-      return;
-    }
+    if (ownedByJob(pod)) return evict(pod);
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
+    await api.call({ method: 'DELETE', path: pathOf(pod), body }).catch(isKind('not-found', 'conflict'));
+  };
+
+  /** Without waiting for the kubelet's word, which would never come. The watch of nodes may be behind: asked of the API server. */
+  const drop = async (pod: Pod): Promise<void> => {
+    const node = await api.call<Node>({ path: `/api/v1/nodes/${pod.spec.nodeName ?? ''}` }).catch(notFound);
+    if (node !== null && observeNode(node).notReadySinceMs === null) return;
+    await write(pod, { [POD.deletedBy]: 'nerve' });
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
     await api.call({ method: 'DELETE', path: pathOf(pod), body }).catch(isKind('not-found', 'conflict'));
   };
 
@@ -154,11 +174,15 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
     },
     requestStop: async (name, request) => {
       const pod = await find(name);
-      if (pod !== null) await write(pod, { [POD.stopRequest]: request });
+      if (pod === null) return;
+      if (ownedByJob(pod) && request !== 'cancel') await mayBeEvicted(pod);
+      await write(pod, { [POD.stopRequest]: request });
     },
-    remove: async (name) => {
+    remove: async (name, lost = false) => {
       const pod = await find(name);
-      if (pod !== null && !hasEnded(pod) && pod.metadata.deletionTimestamp === undefined) await end(pod);
+      if (pod === null || hasEnded(pod)) return;
+      if (lost && !ownedByJob(pod)) await drop(pod);
+      else if (pod.metadata.deletionTimestamp === undefined) await end(pod);
     },
     forget: async (jobId, ended) => {
       // Each attempt must be shown: one that ran and is told as held still would be deleted for that.

@@ -34,7 +34,9 @@ export function slimPod(pod: Pod): Pod {
 }
 
 export function slimNode(node: Node): Node {
-  const ready = node.status?.conditions?.filter(({ type }) => type === 'Ready').map(({ type, status }) => ({ type, status }));
+  const ready = node.status?.conditions
+    ?.filter(({ type }) => type === 'Ready')
+    .map(({ type, status, lastTransitionTime }) => defined({ type, status, lastTransitionTime }));
   const { unschedulable, taints } = node.spec ?? {};
   return defined<Node>({
     metadata: slimMeta(node.metadata, NODE_LABELS),

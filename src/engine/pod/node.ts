@@ -14,13 +14,13 @@ const DRAINER_TAINTS = ['aws-node-termination-handler/spot-itn', 'aws-node-termi
 
 export function observeNode(node: Node): ObservedNode {
   const { labels } = node.metadata;
-  const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready')?.status;
+  const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready');
   return {
     name: node.metadata.name ?? '',
     zone: zoneOf(labels) ?? 'unknown',
     instanceType: labels?.[LABELS.instanceType] ?? 'unknown',
     capacityType: capacityTypeOf(labels),
-    ready: ready === 'True',
+    notReadySinceMs: ready?.status === 'True' ? null : (instant(ready?.lastTransitionTime) ?? instant(node.metadata.creationTimestamp) ?? 0),
     interruption: noticeOf(node),
     rebalanceAtMs: instant(annotation(node, NODE.rebalance)),
     cordonedBy: cordonedBy(node),

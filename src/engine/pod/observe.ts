@@ -69,6 +69,7 @@ export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs, unheard =
         : null,
     // A pod that went unheard and that nobody saw placed may have been placed since, and lost with its node: no user's deletion, which is final.
     deletionRequestedAtMs: deletionRequestedAtMs(pod, unheard && nodeName === null ? null : goneAtMs),
+    graceEndsAtMs: instant(pod.metadata.deletionTimestamp),
     deletedByNerve: annotation(pod, POD.deletedBy) !== null,
     disruption: disruption?.status === 'True' ? (disruption.reason ?? 'DisruptionTarget') : null,
     node,

@@ -15,6 +15,25 @@ export function runsInSilence(pod: Pod, state: string | null, nowMs: number): bo
   return starts.length > 0 && nowMs - Math.max(...starts) >= SILENT_AFTER_MS;
 }
 
+export interface Waits {
+  /** `Unschedulable`, `ImagePullBackOff`, `ContainerCreating`: the cluster's own word. */
+  readonly reason: string;
+  readonly message: string | null;
+}
+
+/** What keeps a pod that was let start from running; null where nothing does, or nobody says. */
+export function waitsFor({ spec, status }: Pod): Waits | null {
+  if (status?.phase !== 'Pending' || (spec.schedulingGates?.length ?? 0) > 0) return null;
+  const scheduled = status.conditions?.find(({ type }) => type === 'PodScheduled');
+  if (scheduled?.status === 'False') return { reason: scheduled.reason ?? 'Unschedulable', message: scheduled.message ?? null };
+  const waiting = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].flatMap(({ state }) => state?.waiting ?? []);
+  // All of them are creating while the one at fault says why.
+  const first = waiting.find(({ reason }) => reason !== undefined && !ORDINARY.has(reason)) ?? waiting[0];
+  return first?.reason === undefined ? null : { reason: first.reason, message: first.message ?? null };
+}
+
+const ORDINARY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing']);
+
 /** Null: the worker has said nothing yet. */
 export function shownState(pod: Pod, nowMs: number): string | null {
   const state = annotation(pod, POD.state);

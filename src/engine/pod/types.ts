@@ -69,17 +69,22 @@ export interface PodStatus {
     readonly type: string;
     readonly status: string;
     readonly reason?: string;
+    readonly message?: string;
     readonly lastTransitionTime?: string;
   }[];
-  readonly containerStatuses?: readonly {
-    readonly name: string;
-    readonly state?: {
-      readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string };
-      readonly running?: { readonly startedAt?: string };
-    };
-    readonly lastState?: { readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string } };
-    readonly restartCount?: number;
-  }[];
+  readonly containerStatuses?: readonly ContainerStatus[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly state?: {
+    readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string };
+    readonly running?: { readonly startedAt?: string };
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+  };
+  readonly lastState?: { readonly terminated?: { readonly exitCode: number; readonly finishedAt?: string } };
+  readonly restartCount?: number;
 }
 
 export interface Pod {
@@ -95,5 +100,5 @@ export interface Node {
     readonly unschedulable?: boolean;
     readonly taints?: readonly { readonly key: string; readonly value?: string; readonly effect: string }[];
   };
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly lastTransitionTime?: string }[] };
 }

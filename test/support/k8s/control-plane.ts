@@ -93,13 +93,15 @@ async function start(programs: Programs, folder: string, running: Daemon[]): Pro
     `--service-account-private-key-file=${pki.file('sa.key')}`,
     `--root-ca-file=${pki.file('ca.crt')}`,
     '--allocate-node-cidrs=false',
-    '--node-monitor-grace-period=40s',
+    // kwok beats for no node (below), so that silence means nothing here.
+    '--node-monitor-grace-period=1h',
   ]);
   run('kwok', programs.kwok, [
     `--kubeconfig=${kubeconfig}`,
     `--config=${fileURLToPath(new URL('kwok.yaml', import.meta.url))}`,
     '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
-    '--node-lease-duration-seconds=40',
+    // With leases it may overlook for ten minutes the pods of a node that came back while the API server was away.
+    '--node-lease-duration-seconds=0',
     '--cidr=127.77.0.0/16',
     '--node-ip=127.76.0.1',
     `--server-address=127.0.0.1:${kwokPort}`,

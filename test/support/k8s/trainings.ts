@@ -30,8 +30,8 @@ interface Job {
   /** Furthest step ever reached. */
   reached: number;
   readonly finals: Set<string>;
-  /** Its end was reported: whoever starts it again then is wrong. */
-  told: boolean;
+  /** When the API server took the report of its end: whoever creates a pod of it after that is wrong. */
+  toldAtMs: number | null;
 }
 
 interface Run {
@@ -156,7 +156,7 @@ export function startTrainings(admin: Admin, namespace: string, { sealMs = 500, 
       redone: 0,
       reached: 0,
       finals: new Set(),
-      told: false,
+      toldAtMs: null,
     };
     jobs.set(jobId, job);
     job.attempts += 1;
@@ -183,16 +183,18 @@ export function startTrainings(admin: Admin, namespace: string, { sealMs = 500, 
     const nowMs = Date.now();
     const { job, pod } = run;
     if (run.doneAtMs !== null && !run.told && run.state !== 'dead') {
-      await succeed(admin, pod, run.doneAtMs);
+      if (await succeed(admin, pod, run.doneAtMs)) job.toldAtMs ??= Date.now();
       run.told = true;
-      job.told = true;
     }
     if (run.state === 'booting') {
       const env = new Map(pod.spec.containers.flatMap((c) => (c.env ?? []).map((e) => [e.name, e.value ?? ''] as const)));
       const previous = env.get('NERVE_PREVIOUS_ATTEMPT');
       const waits = previous !== undefined && !job.finals.has(previous) && nowMs < Date.parse(env.get('NERVE_WAIT_SEALED_UNTIL') ?? '');
       if (nowMs - run.startedAtMs < BOOT_MS || waits) return;
-      if (job.told) faults.push(`${job.id} was started again after its end`);
+      // One that was created before finds its work done, as a real one would in its seals.
+      const createdAtMs = Date.parse(pod.metadata.creationTimestamp ?? '');
+      if (job.toldAtMs !== null && createdAtMs > job.toldAtMs)
+        faults.push(`${job.id} was started again ${createdAtMs - job.toldAtMs} ms after its end was told`);
       for (const other of runs.values()) {
         if (other !== run && other.job === job && other.state === 'training')
           faults.push(`${job.id}: attempts ${other.attempt} and ${run.attempt} train at once`);
@@ -269,8 +271,8 @@ export function startTrainings(admin: Admin, namespace: string, { sealMs = 500, 
   };
 }
 
-/** As a kubelet reports the end of a container. */
-async function succeed(admin: Admin, pod: Pod, atMs: number): Promise<void> {
+/** As a kubelet reports the end of a container. False: the pod is gone, and nobody was told. */
+async function succeed(admin: Admin, pod: Pod, atMs: number): Promise<boolean> {
   const finishedAt = new Date(atMs).toISOString().replace(/\.\d+Z$/, 'Z');
   const containerStatuses = pod.spec.containers.map(({ name }) => ({
     name,
@@ -282,7 +284,11 @@ async function succeed(admin: Admin, pod: Pod, atMs: number): Promise<void> {
   }));
   const { namespace = '', name = '' } = pod.metadata;
   const body = { status: { phase: 'Succeeded', containerStatuses } };
-  await admin.call('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, body, 'application/merge-patch+json').catch((error: unknown) => {
-    if (!(error instanceof ApiError && error.status === 404)) throw error;
-  });
+  try {
+    await admin.call('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, body, 'application/merge-patch+json');
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false;
+    throw error;
+  }
 }

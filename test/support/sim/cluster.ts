@@ -6,6 +6,7 @@ import type { JobId } from '../../../src/engine/job.ts';
 import { pendingAttempt } from '../../../src/engine/pending.ts';
 import type { NodeNotice, ObservedAttempt, ObservedNode } from '../../../src/engine/snapshot.ts';
 import type { AttemptAnnotations, Cluster, HostedAttempt, InstanceMetadata, LaunchAsk, NodeHost } from '../../../src/ports.ts';
+import type { CloudPlan } from './cloud-plan.ts';
 import type { SimMarket } from './market.ts';
 import type { Random } from './random.ts';
 import { type SealLog, sealLog } from './seals.ts';
@@ -44,23 +45,6 @@ export interface Billed {
   readonly zone: string;
   readonly capacityType: ObservedAttempt['capacityType'];
   readonly objectLost: boolean;
-}
-
-/** How the cloud and the machines behave in this run. */
-export interface CloudPlan {
-  /** Mean life of a spot node; null = for ever. */
-  readonly spotLifeMs: number | null;
-  /** On-demand nodes vanish too (nobody promises that they do not). */
-  readonly onDemandLifeMs: number | null;
-  readonly vanishShare: number;
-  readonly shortNoticeShare: number;
-  readonly rebalanceShare: number;
-  /** Some vanished nodes take their attempt objects along. */
-  readonly objectsVanish: boolean;
-  readonly noticeMs: number;
-  readonly graceMs: number;
-  /** From asking for a machine to having it. */
-  readonly bootMs: readonly [number, number];
 }
 
 /** What one job's processes do. */
@@ -155,23 +139,30 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
   /** The machine stops existing now; its attempts with it. */
   function lose(node: SimNode, noticed: boolean): void {
     if (node.gone) return;
+    const silent = !noticed && random.chance(plan.silentShare);
     const victims = [...pods.values()].filter((p) => p.node === node && !p.dead);
     takeDown(node);
     for (const pod of victims) {
-      pod.objectLost = plan.objectsVanish && random.chance(0.3);
+      pod.objectLost = silent || (plan.objectsVanish && random.chance(0.3));
+      const { phase } = pod.seen;
       pod.training?.sigkill();
       if (pod.training === null) end(pod, 'failed', null);
       pod.seen.exitCode = null;
       const shown = { ...pod.seen };
       // Nobody says so at once: the node is seen to be not ready, later.
-      pod.seen.phase = 'running';
+      pod.seen.phase = phase;
       pod.seen.endedAtMs = null;
       node.object = { ...node.object };
       time.at(time.nowMs() + (noticed ? random.between(0, 5000) : NOT_READY_MS), () => {
+        if (silent) {
+          node.object = { ...node.object, notReadySinceMs: time.nowMs() };
+          change(pod);
+          return;
+        }
         pod.seen.phase = shown.phase;
         pod.seen.endedAtMs = shown.endedAtMs;
         pod.seen.disruption = 'DeletionByPodGC';
-        if (noticed && random.chance(0.5)) node.object = { ...node.object, ready: false };
+        if (noticed && random.chance(0.5)) node.object = { ...node.object, notReadySinceMs: time.nowMs() };
         else pod.node = null;
         if (pod.objectLost) pods.delete(pod.name);
         change(pod);
@@ -229,7 +220,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     }
     const { zone, instanceType, capacityType } = place;
     const name = `node-${++nodeCount}`;
-    const object = { name, zone, instanceType, capacityType, ready: true, interruption: null, rebalanceAtMs: null, cordonedBy: null };
+    const object = { name, zone, instanceType, capacityType, notReadySinceMs: null, interruption: null, rebalanceAtMs: null, cordonedBy: null };
     const node: SimNode = { name, object, notice: null, rebalanceAtMs: null, gone: false };
     nodes.add(node);
     pod.node = node;
@@ -238,7 +229,6 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       instanceType,
       capacityType,
       priceUsdPerHour: market.priceUsdPerHour(zone, capacityType, nowMs),
-      phase: 'running',
       placedAtMs: nowMs,
       unschedulableSinceMs: null,
       nodeName: name,
@@ -246,12 +236,15 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     change(pod);
     events.nodeUp(node);
     fate(node);
+    if (capacityType === 'spot' && random.chance(plan.stuckShare)) return;
     time.at(nowMs + random.between(500, 25_000), () => startContainer(pod));
   }
 
   function startContainer(pod: Pod): void {
     if (pod.dead || pod.training !== null || pod.node === null || pod.node.gone) return;
     const { id: jobId } = pod.ask.spec;
+    pod.seen.phase = 'running';
+    change(pod);
     const nature = natures.get(jobId) ?? plainNature(pod.ask.spec.workMs);
     const training: TrainingPlan = {
       attempt: pod.ask.attempt,
@@ -284,10 +277,17 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     return { ...pod.seen, node: pod.node === null ? null : pod.node.object };
   }
 
-  function remove(name: string, byNerve: boolean): void {
+  function remove(name: string, byNerve: boolean, lost = false): void {
     const pod = pods.get(name);
-    if (pod === undefined || pod.seen.endedAtMs !== null || pod.seen.deletionRequestedAtMs !== null) return;
+    if (pod === undefined || pod.seen.endedAtMs !== null) return;
+    if (lost && pod.node !== null && pod.node.object.notReadySinceMs !== null) {
+      Object.assign(pod.seen, { phase: 'failed', endedAtMs: time.nowMs(), deletedByNerve: byNerve });
+      change(pod);
+      return;
+    }
+    if (pod.seen.deletionRequestedAtMs !== null) return;
     pod.seen.deletionRequestedAtMs = time.nowMs();
+    pod.seen.graceEndsAtMs = time.nowMs() + plan.graceMs;
     pod.seen.deletedByNerve = byNerve;
     change(pod);
     const { training } = pod;
@@ -344,7 +344,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
         pod.seen.stopRequest = request;
         change(pod);
       },
-      remove: async (name) => remove(name, true),
+      remove: async (name, lost) => remove(name, true, lost),
       forget: async (jobId) => {
         for (const pod of pods.values()) if (pod.ask.spec.id === jobId && pod.seen.endedAtMs !== null) pods.delete(pod.name);
       },

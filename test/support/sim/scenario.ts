@@ -4,7 +4,8 @@
 import type { JobSpec } from '../../../src/engine/job.ts';
 import type { JobEvent } from '../../../src/engine/record.ts';
 import { HOUR, MINUTE, NOW, SETTINGS, spec } from '../build.ts';
-import type { CloudPlan, JobNature } from './cluster.ts';
+import type { CloudPlan } from './cloud-plan.ts';
+import type { JobNature } from './cluster.ts';
 import { type FaultRates, NO_FAULTS } from './faults.ts';
 import { drawMarket, type MarketPlan, ZONES } from './market.ts';
 import { random, type Random } from './random.ts';
@@ -88,6 +89,8 @@ function cloudPlan(chance: Random): CloudPlan {
     shortNoticeShare: chance.pick([0, 0.3]),
     rebalanceShare: chance.pick([0, 0.5]),
     objectsVanish: chance.chance(0.2),
+    silentShare: chance.pick([0, 0, 0.5]),
+    stuckShare: chance.pick([0, 0, 0.1, 0.3]),
     noticeMs: settings.noticeMs,
     graceMs: 30_000,
     bootMs: chance.pick<readonly [number, number]>([
