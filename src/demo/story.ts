@@ -87,6 +87,7 @@ function planned(before: readonly JobEvent[], event: Extract<JobEvent, { type: '
   if (event.why === 'no-capacity') {
     return { mark: 'warn', text: `No acceptable spot capacity. Held: on demand at ${format.clock(event.plan.latestStartMs)} at the latest.` };
   }
+  if (event.why === 'retry') return plain('Held for a while: it failed by itself more than once.');
   if (event.why === 'user') return plain('Held because you paused it.');
   const now = event.plan.costNowUsd === null ? '' : ` instead of ${usd(event.plan.costNowUsd)} now`;
   return plain(

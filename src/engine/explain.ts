@@ -27,6 +27,7 @@ const REASON_TEXT: Readonly<Record<Reason, string>> = {
   'no-spot-capacity': 'It is held because no acceptable spot capacity is on offer, and there is slack to wait.',
   'move-limit': 'It is held because it has already moved twice within the hour; a third move is never made while there is slack.',
   'user-paused': 'It is held because you paused it.',
+  'backing-off': 'It is held for a while because it failed by itself more than once; then it is tried again.',
   'cheapest-now': 'It runs because nothing better is expected before its latest start.',
   profiling: 'It runs at once, on the cheapest spot, to learn how long it takes.',
   'window-open': 'It runs because the window it was held for has come.',

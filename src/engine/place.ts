@@ -72,6 +72,8 @@ export function place(context: Context): readonly Decision[] {
   const at: Site = { context, view, spot, planning, spotSafeUntilMs: spotSafeUntilMs(state, settings) };
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
+  const retryMs = retryAtMs(state);
+  if (retryMs !== null && nowMs < retryMs && retryMs < latest && !state.releaseRequested) return [backOff(at, retryMs)];
   if (onDemandOnly(state)) return [onDemand(at, 'not-movable')];
   if (spotOnly(state)) return [spot.length > 0 ? launch(at, spot, startReason(state)) : dry(at, 'no-spot-capacity')];
   const may = permits(state, settings, nowMs);
@@ -203,6 +205,22 @@ function hold(at: Site, why: HeldWhy, reason: Reason, plan: Plan, wakeAtMs: numb
   // Never past the instant at which on demand must be taken.
   const limitMs = state.pausedByUser ? wakeAtMs : Math.max(nowMs + 1, at.spotSafeUntilMs + 1);
   return { do: 'hold', jobId: state.spec.id, why, reason, plan, wakeAtMs: Math.min(wakeAtMs, limitMs) };
+}
+
+/** The first retry follows at once; from then on what fails may be a storage or a dataset that needs a while. */
+const BACK_OFF_MS = 30_000;
+const BACK_OFF_LIMIT_MS = 600_000;
+
+/** When a job that failed by itself is tried again; null: it did not. */
+function retryAtMs({ attempts, failures }: JobState): number | null {
+  const last = attempts.at(-1)?.ended;
+  if (last?.cause !== 'failed') return null;
+  return last.atMs + (failures < 2 ? 0 : Math.min(BACK_OFF_MS * 4 ** (failures - 2), BACK_OFF_LIMIT_MS));
+}
+
+function backOff(at: Site, untilMs: number): Decision {
+  const plan = { ...planDry(at.planning), startMs: untilMs, wakeAtOrBelowUsdPerHour: null };
+  return { do: 'hold', jobId: at.context.state.spec.id, why: 'retry', reason: 'backing-off', plan, wakeAtMs: untilMs };
 }
 
 function launch(at: Site, ranked: readonly Priced[], reason: Reason): Decision {

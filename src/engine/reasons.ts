@@ -8,6 +8,7 @@ export type Reason =
   | 'no-spot-capacity' // nothing acceptable is on offer, and slack remains
   | 'move-limit' // a third zone move in the hour is never made while slack remains
   | 'user-paused'
+  | 'backing-off' // it failed by itself twice or more: the next try waits, while slack remains
   // starting
   | 'cheapest-now' // no better window is expected before the latest start time
   | 'profiling' // nobody knows how long it takes: it runs at once, on the cheapest spot, until it says

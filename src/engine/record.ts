@@ -170,7 +170,7 @@ export type JobEvent =
       readonly finalCheckpoint: CheckpointInfo | null;
     };
 
-export type HeldWhy = 'window' | 'no-capacity' | 'user';
+export type HeldWhy = 'window' | 'no-capacity' | 'user' | 'retry';
 
 /** `down`: Nerve itself ends, on one machine. The job goes on when it is started again. */
 export type StopRequest = 'move' | 'pause' | 'cancel' | 'down';

@@ -67,13 +67,7 @@ export function stateSentence(
   const { phase, silent } = shown(state, seen, settings, nowMs);
   switch (phase) {
     case 'held':
-      return state.heldWhy === 'window' && state.plan !== null
-        ? `held until about ${short(state.plan.startMs, nowMs, zone)}`
-        : state.pausedByUser
-          ? `held: paused by you; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
-          : state.plan?.zone === null && state.spec.maxPriceUsdPerHour !== null
-            ? `held: no place costs ${usd(state.spec.maxPriceUsdPerHour)}/h or less; latest start ${short(latestStartMs(state, settings), nowMs, zone)}`
-            : `held: no capacity; on demand at ${short(latestStartMs(state, settings), nowMs, zone)} at the latest`;
+      return heldSentence(state, latestStartMs(state, settings), (ms) => short(ms, nowMs, zone));
     case 'starting':
       return `starting${place}`;
     case 'running':
@@ -82,4 +76,15 @@ export function stateSentence(
     default:
       return `${phase}${place}`;
   }
+}
+
+function heldSentence(state: JobState, latestMs: number, at: (ms: number) => string): string {
+  const { plan } = state;
+  const latest = at(latestMs);
+  if (state.pausedByUser) return `held: paused by you; latest start ${latest}`;
+  if (state.heldWhy === 'window' && plan !== null) return `held until about ${at(plan.startMs)}`;
+  if (state.heldWhy === 'retry' && plan !== null) return `held: it failed by itself ${state.failures} times; tried again at ${at(plan.startMs)}`;
+  if (plan?.zone === null && state.spec.maxPriceUsdPerHour !== null)
+    return `held: no place costs ${usd(state.spec.maxPriceUsdPerHour)}/h or less; latest start ${latest}`;
+  return `held: no capacity; on demand at ${latest} at the latest`;
 }
