@@ -16,7 +16,7 @@ import { permits } from './policy/safety.ts';
 import type { JobView, ObservedAttempt, Snapshot } from './snapshot.ts';
 import { latestStartMs, remainingWorkMs, spotSafeUntilMs, startOverheadMs } from './slack.ts';
 import type { AttemptState, JobState } from './state.ts';
-import { isLost, isOverdue } from './unheard.ts';
+import { isLost, neverBegan } from './unheard.ts';
 
 export function decide(snapshot: Snapshot): readonly Decision[] {
   return snapshot.jobs.flatMap((job) => decideJob(fold(job.record), job, snapshot));
@@ -40,22 +40,22 @@ export function decideJob(
   const open = openAttempts(state);
   const seenAs = (a: AttemptState) => job.attempts.find((o) => o.attempt === a.attempt);
   const lost = open.filter((a) => isLost(seenAs(a), state.spec, settings, nowMs));
-  if (lost.length > 0) return [...removals, ...lost.map((a) => remove(context, a.attempt, 'node-vanished'))];
+  removals.push(...lost.map((a) => remove(context, a.attempt, 'node-vanished')));
+  const present = open.filter((a) => !lost.includes(a));
   // A program without the SDK would do the whole work again.
   const done = state.attempts.some((a) => a.ended?.cause === 'succeeded');
-  if (done) return [...removals, ...open.map((a) => remove(context, a.attempt, 'completed'))];
-  if (state.cancelRequested) return [...removals, ...open.map((a) => remove(context, a.attempt, 'user-cancelled'))];
-  const leaving = open.filter((a) => a.noticed !== null || a.stopRequested !== null);
-  const staying = open.filter((a) => !leaving.includes(a));
+  if (done) return [...removals, ...present.map((a) => remove(context, a.attempt, 'completed'))];
+  if (state.cancelRequested) return [...removals, ...present.map((a) => remove(context, a.attempt, 'user-cancelled'))];
+  const leaving = present.filter((a) => a.noticed !== null || a.stopRequested !== null);
+  const staying = present.filter((a) => !leaving.includes(a));
   const farewells = leaving.map((a) => seeOff(context, a));
   const current = staying.at(-1);
   if (current !== undefined) return [...removals, ...farewells, ...tend(context, current)];
   // A notice ends its attempt at a known instant, so the replacement may boot meanwhile. What was only asked to stop may never hear of it,
   // and would compute beside its replacement: it is replaced once its final seal is known, or it has ended.
-  if (leaving.some((a) => a.noticed === null && a.lastCheckpoint?.final !== true && !isOverdue(seenAs(a), settings, nowMs)))
-    return [...removals, ...farewells];
-  // Two open attempts that both leave: the third waits until the older has ended (legal order of the record).
-  if (open.length > 1) return [...removals, ...farewells];
+  if (leaving.some((a) => a.noticed === null && a.lastCheckpoint?.final !== true)) return [...removals, ...farewells];
+  // Two open attempts that both leave: the third waits until the older has ended (legal order of the record). What was lost is dropped first.
+  if (open.length > 1 || lost.length > 0) return [...removals, ...farewells];
   return [...removals, ...farewells, ...place(context)];
 }
 
@@ -82,8 +82,7 @@ function seeOff(context: Context, attempt: AttemptState): Decision {
   if (seen?.deletionRequestedAtMs !== null && seen !== undefined) return keep(context, attempt.attempt, 'evacuating');
   const reason = attempt.stopRequested?.reason ?? 'interruption-notice';
   if (attempt.lastCheckpoint?.final === true) return remove(context, attempt.attempt, reason);
-  // Nothing of it runs that could seal.
-  if (seen?.phase === 'pending') return remove(context, attempt.attempt, reason);
+  if (seen !== undefined && neverBegan(seen)) return remove(context, attempt.attempt, reason);
   const patienceEndsMs =
     attempt.noticed === null ? (attempt.stopRequested?.atMs ?? nowMs) + settings.noticeMs : attempt.noticed.endsAtMs + settings.sweepMs;
   if (nowMs >= patienceEndsMs) return remove(context, attempt.attempt, reason);
@@ -97,12 +96,11 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   if (seen === undefined || seen.endedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   // Ending it would be the end of the job, whatever is cheaper elsewhere; a pause comes too late for it.
   if (onDemandOnly(state)) return [keep(context, attempt.attempt, 'running')];
-  if (seen.deletionRequestedAtMs !== null)
-    return [isOverdue(seen, settings, nowMs) ? stop(context, attempt.attempt, 'move', 'node-vanished') : keep(context, attempt.attempt, 'running')];
+  if (seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
   if (mayDrill(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'drill')];
-  if (seen.phase === 'pending' && nowMs >= startGivenUpAtMs(context, attempt, seen.placedAtMs))
+  if (neverBegan(seen) && nowMs >= startGivenUpAtMs(context, attempt, seen.placedAtMs))
     return [stop(context, attempt.attempt, 'move', 'not-started')];
   const at = runningAt(context, attempt);
   const may = permits(state, settings, nowMs, seen.progress, at.overheadLeftMs);
@@ -119,10 +117,10 @@ function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   return [keep(context, attempt.attempt, 'running')];
 }
 
-/** Each time for twice as long: where every start is slow, moving again and again would be the end of the job. */
+/** Never less than a start is known to take; each time for twice as long: where every start is slow, moving again and again would be the end of the job. */
 function startGivenUpAtMs({ state, settings }: Context, attempt: AttemptState, placedAtMs: number): number {
   const before = state.attempts.filter((a) => a.stopRequested?.reason === 'not-started').length;
-  return Math.max(placedAtMs, attempt.launchedAtMs) + settings.startTimeoutMs * 2 ** before;
+  return Math.max(placedAtMs, attempt.launchedAtMs) + Math.max(settings.startTimeoutMs, 2 * startOverheadMs(state, settings)) * 2 ** before;
 }
 
 /** Its user asked for a move, there is somewhere to go, and the time for it. An ask that could not be met is not met an hour later. */

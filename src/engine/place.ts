@@ -73,7 +73,7 @@ export function place(context: Context): readonly Decision[] {
 
   if (state.pausedByUser) return [hold(at, 'user', 'user-paused', planDry(planning), Math.max(latest, nowMs + settings.sweepMs))];
   const retryMs = retryAtMs(state);
-  if (retryMs !== null && nowMs < retryMs && retryMs < latest && !state.releaseRequested) return [backOff(at, retryMs)];
+  if (retryMs !== null && nowMs < retryMs && retryMs <= at.spotSafeUntilMs && !state.releaseRequested) return [backOff(at, retryMs)];
   if (onDemandOnly(state)) return [onDemand(at, 'not-movable')];
   if (spotOnly(state)) return [spot.length > 0 ? launch(at, spot, startReason(state)) : dry(at, 'no-spot-capacity')];
   const may = permits(state, settings, nowMs);
@@ -280,17 +280,14 @@ function onDemand(at: Site, reason: Reason = 'latest-start-reached'): Decision {
   };
 }
 
-/** On demand that this job may take and that is said to be there, except where an ask just came to nothing. */
+/** On demand that this job may take and that is said to be there, except where an ask just came to nothing; last where it did not start. */
 export function onDemandOnOffer(context: Context, view: Outlook = outlook(context.market, context.nowMs, context.state.spec)): readonly Priced[] {
-  const tried = triedOnDemand(context);
-  return everyOnDemand(view).filter((p) => p.offering.available && !tried.has(p.offering.zone));
+  const { state, nowMs, settings } = context;
+  const lately = state.attempts.filter((a) => a.capacityType === 'on-demand' && (a.ended?.atMs ?? nowMs) > nowMs - settings.placementTimeoutMs);
+  const dry = new Set(lately.filter((a) => a.ended?.cause === 'not-placed').map((a) => a.zone));
+  const stuck = new Set(lately.filter((a) => a.stopRequested?.reason === 'not-started').map((a) => a.zone));
+  const open = everyOnDemand(view).filter(({ offering }) => offering.available && !dry.has(offering.zone));
+  return [...open.filter(({ offering }) => !stuck.has(offering.zone)), ...open.filter(({ offering }) => stuck.has(offering.zone))];
 }
 
 const everyOnDemand = (view: Outlook): readonly Priced[] => [...view.onDemand, ...view.onDemandUnpriced];
-
-/** Zones in which an on-demand ask just came to nothing. */
-function triedOnDemand({ state, nowMs, settings }: Context): ReadonlySet<string> {
-  const sinceMs = nowMs - settings.placementTimeoutMs;
-  const inVain = state.attempts.filter((a) => a.ended?.cause === 'not-placed' || a.stopRequested?.reason === 'not-started');
-  return new Set(inVain.filter((a) => a.capacityType === 'on-demand' && (a.ended?.atMs ?? nowMs) > sinceMs).map((a) => a.zone));
-}

@@ -79,8 +79,9 @@ export interface ObservedNode {
   readonly zone: string;
   readonly instanceType: string;
   readonly capacityType: CapacityType;
-  /** Since when the cluster has not heard of it; null while it does. */
-  readonly notReadySinceMs: number | null;
+  readonly ready: boolean;
+  /** Since when the cluster has not heard of it; null while it does, whatever it says. */
+  readonly silentSinceMs: number | null;
   readonly interruption: NodeNotice | null;
   readonly rebalanceAtMs: number | null;
   /** `nerve` when Nerve cordoned it; another name when somebody else did; null when schedulable. */

@@ -11,12 +11,20 @@ import type { EngineSettings, ObservedAttempt } from './snapshot.ts';
  */
 export function isLost(seen: ObservedAttempt | undefined, { program }: JobSpec, { noticeMs }: EngineSettings, nowMs: number): boolean {
   if (program.kind === 'pod' && program.owner === 'job') return false;
-  const sinceMs = seen?.node?.notReadySinceMs ?? null;
+  const sinceMs = seen?.node?.silentSinceMs ?? null;
   return seen?.endedAtMs === null && sinceMs !== null && nowMs - sinceMs >= noticeMs;
 }
 
-/** It was to be killed a notice's length ago, and has not ended. */
-export function isOverdue(seen: ObservedAttempt | undefined, { noticeMs }: EngineSettings, nowMs: number): boolean {
-  const endsMs = seen?.graceEndsAtMs ?? null;
-  return seen?.endedAtMs === null && endsMs !== null && nowMs - endsMs >= noticeMs;
+/**
+ * The attempts, those taken for ended that were to be killed a notice's length ago and still show no end. Whose doing it was is told by the rest
+ * of them, as of any other (who-ended.ts).
+ */
+export function withoutOverdue(seen: readonly ObservedAttempt[], { noticeMs }: EngineSettings, nowMs: number): readonly ObservedAttempt[] {
+  return seen.map((each) => {
+    const overdue = each.endedAtMs === null && each.graceEndsAtMs !== null && nowMs - each.graceEndsAtMs >= noticeMs;
+    return overdue ? { ...each, phase: 'failed', endedAtMs: nowMs } : each;
+  });
 }
+
+/** No container of it has ever begun: nothing of it could seal. */
+export const neverBegan = ({ phase, resumed, progress }: ObservedAttempt): boolean => phase === 'pending' && resumed === null && progress === null;

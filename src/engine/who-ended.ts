@@ -19,7 +19,7 @@ const EXIT_SIGTERM = 143;
 export function whoEnded(attempt: AttemptState, seen: ObservedAttempt | null): Verdict | null {
   if (seen === null) return goneVerdict(attempt);
   if (seen.phase === 'succeeded') return { cause: 'succeeded', reason: 'completed' };
-  const nodeLost = seen.node !== null && seen.node.notReadySinceMs !== null;
+  const nodeLost = seen.node !== null && !seen.node.ready;
   if (seen.endedAtMs === null && seen.phase !== 'failed') return null;
   if (seen.placedAtMs === null) return seen.deletedByNerve || seen.deletionRequestedAtMs === null ? notPlaced(attempt) : someoneElse();
   const stopped = attempt.stopRequested;

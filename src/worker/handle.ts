@@ -18,7 +18,7 @@ import type { JobEvent, JobRecord } from '../engine/record.ts';
 import { report } from '../engine/report.ts';
 import type { EngineSettings } from '../engine/snapshot.ts';
 import type { JobState } from '../engine/state.ts';
-import { isLost, isOverdue } from '../engine/unheard.ts';
+import { isLost, withoutOverdue } from '../engine/unheard.ts';
 import type { Alarms, Clock, Cluster, Leadership, Log, Market, Metrics, Records } from '../ports.ts';
 
 export interface WorkerPorts {
@@ -63,7 +63,7 @@ async function lookOnce(ports: WorkerPorts, settings: EngineSettings, jobId: Job
   const believed = sight === 'seen' && record.events.length > 1;
   let state = fold(record);
   const open = believed ? openAttempts(state).map(({ attempt }) => attempt) : undefined;
-  const attempts = await cluster.attemptsOf(jobId, namespaceOf(record), open);
+  const attempts = withoutOverdue(await cluster.attemptsOf(jobId, namespaceOf(record), open), settings, clock.nowMs());
   const view = await market.view();
   const facts = await withUsage(record, reconcile(record, attempts, clock.nowMs()), attempts, view, settings, (ask) => market.meter(ask));
   if (facts.length > 0) {
@@ -163,14 +163,13 @@ async function putAway(
 ): Promise<number | null> {
   // What a paused worker left behind unrecorded is a stray, and the sweep finds those. After a fresh look the watch may still tell older things.
   const known = believed ? state.attempts.map(({ attempt }) => attempt) : undefined;
-  const left = (await cluster.attemptsOf(record.jobId, namespaceOf(record), known)).filter((a) => a.endedAtMs === null);
-  // One that nobody ends must not keep the job from being told how it ended.
-  const waited = left.filter((a) => !isOverdue(a, settings, clock.nowMs()));
-  for (const attempt of left) {
+  const shown = await cluster.attemptsOf(record.jobId, namespaceOf(record), known);
+  for (const attempt of shown.filter((a) => a.endedAtMs === null)) {
     const lost = isLost(attempt, state.spec, settings, clock.nowMs());
     if (lost || attempt.deletionRequestedAtMs === null) await cluster.remove(attempt.name, lost);
   }
-  if (waited.length > 0) return clock.nowMs() + settings.sweepMs;
+  const left = withoutOverdue(shown, settings, clock.nowMs()).some((a) => a.endedAtMs === null);
+  if (left) return clock.nowMs() + settings.sweepMs;
   await cluster.forget(record.jobId, state);
   await records.close(record.jobId, report(record));
   return null;

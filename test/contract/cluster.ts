@@ -190,7 +190,8 @@ export function clusterContract(kind: string, make: () => Promise<ClusterRig>): 
           zone,
           instanceType,
           capacityType,
-          notReadySinceMs: null,
+          ready: true,
+          silentSinceMs: null,
           interruption: null,
           cordonedBy: null,
         });

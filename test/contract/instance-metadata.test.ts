@@ -24,7 +24,7 @@ instanceMetadataContract('memory', async () => {
   const events = { nodeUp: () => undefined, nodeDown: () => undefined, changed: () => undefined, twiceAtOnce: () => undefined };
   const plan = { ...CALM, noticeMs: 120_000, graceMs: 30_000, bootMs: [0, 0] } as const;
   const cluster = simCluster(time, simMarket(time, 1, { dry: [], lies: [] }), plan, random(1), events);
-  const object: ObservedNode = { name: 'node-1', ...place, notReadySinceMs: null, ...marks };
+  const object: ObservedNode = { name: 'node-1', ...place, ready: true, silentSinceMs: null, ...marks };
   const node: SimNode = { name: 'node-1', object, notice: null, rebalanceAtMs: null, gone: false };
   return {
     metadata: cluster.metadataOf(node),

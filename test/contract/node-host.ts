@@ -57,7 +57,7 @@ export function nodeHostContract(kind: string, make: () => Promise<ClusterRig>):
       await host.annotateNode({ rebalanceAtMs });
       await host.cordon();
       expect(await host.marks()).toEqual({ interruption, rebalanceAtMs, cordonedBy: 'nerve' });
-      expect(await node()).toMatchObject({ name: seen.nodeName, interruption, rebalanceAtMs, cordonedBy: 'nerve', notReadySinceMs: null });
+      expect(await node()).toMatchObject({ name: seen.nodeName, interruption, rebalanceAtMs, cordonedBy: 'nerve', ready: true, silentSinceMs: null });
     });
 
     it('takes a mark away with null', async () => {

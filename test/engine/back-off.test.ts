@@ -36,6 +36,11 @@ describe('a job that failed by itself', () => {
     expect(only(after(failures), NOW + waitMs)).toMatchObject([{ do: 'launch', reason: 'retry-after-failure' }]);
   });
 
+  it('does not use up the time in which spot is safe', () => {
+    const tight = spec({ retries: 9, deadlineMs: NOW + 3 * HOUR + 17.5 * MINUTE });
+    expect(only(after(3, tight), NOW)).toMatchObject([{ do: 'launch', ranked: [{ capacityType: 'spot' }, {}, {}] }]);
+  });
+
   it('does not wait past its latest start, nor once its user has released it', () => {
     const tight = spec({ retries: 9, deadlineMs: NOW + 3 * HOUR + 20 * MINUTE });
     expect(only(after(5, tight), NOW + 1)).toMatchObject([{ do: 'launch' }]);

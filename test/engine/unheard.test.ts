@@ -3,10 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/engine/decide.ts';
 import { fold } from '../../src/engine/fold.ts';
+import { observeNode } from '../../src/engine/pod/node.ts';
 import { reconcile } from '../../src/engine/reconcile.ts';
 import type { JobEvent, JobRecord } from '../../src/engine/record.ts';
 import type { ObservedAttempt, ObservedNode } from '../../src/engine/snapshot.ts';
-import { ended, launched, market, MINUTE, noticed, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
+import { withoutOverdue } from '../../src/engine/unheard.ts';
+import { ended, HOUR, launched, market, MINUTE, noticed, NOW, record, seen, SETTINGS, spec } from '../support/build.ts';
 
 /** Every zone at one price: none is worth waiting for. */
 const SPOT = { 'euw3-az1': 0.16, 'euw3-az2': 0.16, 'euw3-az3': 0.16 };
@@ -58,18 +60,41 @@ describe('an attempt that has a machine and does not start there', () => {
     expect(next[0]).not.toMatchObject({ ranked: [{ zone: 'euw3-az2' }] });
   });
 
+  it('is left alone while an init container of it works, or the trainer runs beside a sidecar that does not', () => {
+    expect(after(31, record([launched(1), resumed]), waits(1, { resumed: { atMs: NOW, step: 0, epoch: 1, checkpointId: null } }))).toMatchObject([
+      { do: 'keep' },
+    ]);
+    const noticedThen = record([launched(1), resumed, noticed(1, NOW + 31 * MINUTE)]);
+    const progress = { step: 50, totalSteps: 100, remainingMs: HOUR, atMs: NOW + 30 * MINUTE };
+    expect(only(noticedThen, [waits(1, { progress })], NOW + 31 * MINUTE)[0]).toMatchObject({ do: 'keep', reason: 'evacuating' });
+  });
+
+  it('is given the time that a start is known to take', () => {
+    const at = NOW + HOUR + 2 * MINUTE;
+    const slow = record([launched(1), { ...resumed, atMs: NOW + 15 * MINUTE }, noticed(1, NOW + HOUR), ended(1, at), launched(2, 'euw3-az1', at)]);
+    expect(fold(slow).measuredStartOverheadMs).toBe(15 * MINUTE);
+    expect(only(slow, [waits(2, { placedAtMs: at })], at + 29 * MINUTE)).toMatchObject([{ do: 'keep' }]);
+  });
+
+  it('on demand in its only zone is asked for there again: a machine was broken, not the zone dry', () => {
+    const late = spec({ zones: ['euw3-az2'], deadlineMs: NOW + 3 * HOUR + 5 * MINUTE });
+    const onDemand: JobEvent = { ...(launched(1) as Extract<JobEvent, { type: 'launched' }>), capacityType: 'on-demand' };
+    const rec = record([onDemand, stopped(1, 'not-started', NOW + 10 * MINUTE), { ...endedUnstarted, atMs: NOW + 10 * MINUTE }], late);
+    expect(only(rec, [], NOW + 11 * MINUTE)[0]).toMatchObject({ do: 'launch', ranked: [{ capacityType: 'on-demand' }] });
+  });
+
   it('on demand is followed by another zone’s on demand', () => {
     const late = spec({ deadlineMs: NOW + 3 * 60 * MINUTE + 15 * MINUTE });
     const onDemand: JobEvent = { ...(launched(1) as Extract<JobEvent, { type: 'launched' }>), capacityType: 'on-demand' };
     const rec = record([onDemand, stopped(1, 'not-started'), endedUnstarted], late);
     const [next] = only(rec, [], NOW + MINUTE);
     expect(next).toMatchObject({ do: 'launch', reason: 'latest-start-reached' });
-    expect(next?.do === 'launch' && next.ranked.map(({ zone }) => zone)).toEqual(['euw3-az1', 'euw3-az3']);
+    expect(next?.do === 'launch' && next.ranked.map(({ zone }) => zone)).toEqual(['euw3-az1', 'euw3-az3', 'euw3-az2']);
   });
 });
 
 describe('a machine that has fallen silent', () => {
-  const node = (notReadySinceMs: number | null): ObservedNode => ({ ...(seen(1).node as ObservedNode), notReadySinceMs });
+  const node = (silentSinceMs: number): ObservedNode => ({ ...(seen(1).node as ObservedNode), ready: false, silentSinceMs });
   const silent = (over: Partial<ObservedAttempt> = {}): ObservedAttempt => seen(1, { node: node(NOW), ...over });
   const running = record([launched(1), resumed]);
 
@@ -93,6 +118,22 @@ describe('a machine that has fallen silent', () => {
     expect(only(rec, [silent()], NOW + 20 * MINUTE)).toMatchObject([{ do: 'keep' }]);
   });
 
+  it('is not one whose kubelet says itself that it is not ready: what runs there can still seal', () => {
+    const says = (status: string) =>
+      observeNode({ metadata: { name: 'n1' }, status: { conditions: [{ type: 'Ready', status, lastTransitionTime: new Date(NOW).toISOString() }] } });
+    expect(says('Unknown')).toMatchObject({ ready: false, silentSinceMs: NOW });
+    expect(says('False')).toMatchObject({ ready: false, silentSinceMs: null });
+    expect(says('True')).toMatchObject({ ready: true, silentSinceMs: null });
+  });
+
+  it('does not keep the other attempt from being cancelled, while what is lost does not go (a finalizer)', () => {
+    const rec = record([launched(1), noticed(1), launched(2, 'euw3-az1'), { type: 'cancel-requested', atMs: NOW + HOUR }]);
+    expect(only(rec, [silent(), seen(2)], NOW + HOUR).map((d) => 'attempt' in d && [d.do, d.attempt])).toEqual([
+      ['remove', 1],
+      ['remove', 2],
+    ]);
+  });
+
   it('lost the attempt that was dropped there: interrupted, and started again', () => {
     const dropped = silent({ phase: 'failed', endedAtMs: NOW + 3 * MINUTE, deletedByNerve: true });
     const facts = reconcile(running, [dropped], NOW + 3 * MINUTE);
@@ -102,18 +143,47 @@ describe('a machine that has fallen silent', () => {
 });
 
 describe('an attempt that outlives its deletion', () => {
-  const LONG = NOW + 30 * MINUTE;
-  const hangs = seen(1, { deletionRequestedAtMs: LONG - 5 * MINUTE, graceEndsAtMs: LONG - 2 * MINUTE, deletedByNerve: true });
+  const LATER = NOW + 4 * HOUR;
+  const elsewhere = { zone: 'euw3-az1', node: { ...(seen(2).node as ObservedNode), name: 'n2', zone: 'euw3-az1' } };
+  const hangs = seen(1, { deletionRequestedAtMs: NOW + 10 * MINUTE, graceEndsAtMs: NOW + 11 * MINUTE, deletedByNerve: true });
+  const moved = [launched(1), resumed, stopped(1, 'cheaper-elsewhere', NOW + 9 * MINUTE)];
+  const look = (rec: JobRecord, shown: readonly ObservedAttempt[], nowMs: number) => {
+    const attempts = withoutOverdue(shown, SETTINGS, nowMs);
+    const after = { ...rec, events: [...rec.events, ...reconcile(rec, attempts, nowMs)] };
+    return { after, decisions: only(after, attempts, nowMs), state: fold(after) };
+  };
 
-  it('is replaced a notice’s length after it was to be killed', () => {
-    const rec = record([launched(1), resumed, stopped(1, 'cheaper-elsewhere')]);
-    expect(only(rec, [hangs], LONG - 1)).toMatchObject([{ do: 'keep', reason: 'evacuating' }]);
-    expect(only(rec, [hangs], LONG)).toMatchObject([{ do: 'keep' }, { do: 'launch', attempt: 2, handover: { previousAttempt: 1 } }]);
+  it('is taken for ended a notice’s length after it was to be killed, and replaced', () => {
+    expect(look(record(moved), [hangs], NOW + 13 * MINUTE - 1).decisions).toMatchObject([{ do: 'keep', reason: 'evacuating' }]);
+    const { state, decisions } = look(record(moved), [hangs], NOW + 13 * MINUTE);
+    expect(state.attempts[0]?.ended).toMatchObject({ cause: 'stopped', reason: 'cheaper-elsewhere' });
+    expect(decisions).toMatchObject([{ do: 'launch', attempt: 2 }]);
   });
 
-  it('is first called leaving, where somebody else deleted it', () => {
-    const rec = record([launched(1), resumed]);
-    expect(only(rec, [hangs], LONG - 1)).toMatchObject([{ do: 'keep', reason: 'running' }]);
-    expect(only(rec, [hangs], LONG)).toMatchObject([{ do: 'stop', reason: 'node-vanished' }]);
+  const beside = [...look(record(moved), [hangs], NOW + 13 * MINUTE).after.events.slice(1), launched(2, 'euw3-az1', NOW + 13 * MINUTE)];
+  const second = (over: Partial<ObservedAttempt> = {}): ObservedAttempt => seen(2, { ...elsewhere, ...over });
+
+  it('keeps its job neither from success nor from being cancelled', () => {
+    expect(look(record(beside), [hangs, second({ phase: 'succeeded', exitCode: 0, endedAtMs: LATER })], LATER).state.finished?.result).toBe(
+      'succeeded',
+    );
+    const cancelled = record([...beside, { type: 'cancel-requested', atMs: LATER }]);
+    const gone = second({ phase: 'failed', exitCode: 143, endedAtMs: LATER, deletionRequestedAtMs: LATER, deletedByNerve: true });
+    expect(look(cancelled, [hangs, gone], LATER).state.finished?.result).toBe('cancelled');
+  });
+
+  it('does not make a replacement’s failures free, nor its notice wait', () => {
+    const failed = second({ phase: 'failed', exitCode: 1, endedAtMs: LATER });
+    expect(look(record(beside, spec({ retries: 0 })), [hangs, failed], LATER).state.finished?.result).toBe('failed');
+    const interruption = { action: 'terminate', noticedAtMs: LATER, endsAtMs: LATER + 2 * MINUTE } as const;
+    const taken = second({ node: { ...elsewhere.node, interruption } });
+    expect(look(record(beside), [hangs, taken], LATER).decisions.some((d) => d.do === 'launch')).toBe(true);
+  });
+
+  it('stays what its user made of it, where that was who deleted it', () => {
+    const deleted = { ...hangs, deletedByNerve: false };
+    const { state, decisions } = look(record([launched(1), resumed]), [deleted], NOW + 13 * MINUTE);
+    expect(state.finished).toMatchObject({ result: 'cancelled', reason: 'deleted-by-someone-else' });
+    expect(decisions).toEqual([]);
   });
 });

@@ -285,7 +285,7 @@ it('what ended stays visible with the last look of its node until it is forgotte
     phase: 'failed',
     exitCode: 3,
     logTail: 'boom',
-    node: { zone: 'euw3-az2', notReadySinceMs: null },
+    node: { zone: 'euw3-az2', ready: true, silentSinceMs: null },
   });
   await cloud.forget({ jobId: job.id });
   expect(await cloud.attempts({})).toEqual([]);

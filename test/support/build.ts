@@ -112,7 +112,7 @@ export function seen(attempt: number, over: Partial<ObservedAttempt> = {}): Obse
     ...pendingAttempt({ name: `nerve-j-test0001-a${attempt}`, jobId: 'j-test0001', attempt }, place, NOW),
     phase: 'running',
     placedAtMs: NOW,
-    node: { name: 'node-a', ...where, notReadySinceMs: null, interruption: null, rebalanceAtMs: null, cordonedBy: null },
+    node: { name: 'node-a', ...where, ready: true, silentSinceMs: null, interruption: null, rebalanceAtMs: null, cordonedBy: null },
     nodeName: 'node-a',
     ...over,
   };

@@ -28,8 +28,8 @@ const MISSING_WAIT_MS = 5000;
 const MISSING_LOOK_MS = 50;
 /** In a busy cluster the watch says something all the time; in a quiet one reading fresh costs little. */
 const HEARD_MS = 10_000;
-/** How an eviction is answered that a PodDisruptionBudget forbids. */
-const TOO_MANY_REQUESTS = 429;
+/** How an eviction is answered that a PodDisruptionBudget forbids, or two that cover the same pod. */
+const REFUSED_EVICTION: ReadonlySet<number> = new Set([429, 500]);
 /** More launches than that are not under way at once. */
 const LATELY = 32;
 
@@ -122,7 +122,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   /** What is asked to seal and stop must be evictable: one that a budget keeps would sit there idle, on the clock of its deadline. */
   const mayBeEvicted = async (pod: Pod): Promise<void> => {
     await evict(pod, '?dryRun=All').catch((error: unknown) => {
-      if (statusOf(error) !== TOO_MANY_REQUESTS) throw error;
+      if (!REFUSED_EVICTION.has(statusOf(error) ?? 0)) throw error;
       throw new NerveError('conflict', `A PodDisruptionBudget forbids the eviction of ${pathOf(pod)}: ${String(error)}`, { cause: error });
     });
   };
@@ -139,7 +139,7 @@ export function kubernetesCluster(options: ClusterOptions): Cluster {
   /** Without waiting for the kubelet's word, which would never come. The watch of nodes may be behind: asked of the API server. */
   const drop = async (pod: Pod): Promise<void> => {
     const node = await api.call<Node>({ path: `/api/v1/nodes/${pod.spec.nodeName ?? ''}` }).catch(notFound);
-    if (node !== null && observeNode(node).notReadySinceMs === null) return;
+    if (node !== null && observeNode(node).silentSinceMs === null) return;
     await write(pod, { [POD.deletedBy]: 'nerve' });
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } };
     await api.call({ method: 'DELETE', path: pathOf(pod), body }).catch(isKind('not-found', 'conflict'));

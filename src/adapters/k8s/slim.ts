@@ -12,7 +12,7 @@ const NODE_LABELS: readonly string[] = Object.values(LABELS);
 
 export function slimPod(pod: Pod): Pod {
   const { nodeName, restartPolicy, schedulingGates, containers } = pod.spec;
-  const { phase, podIP, startTime, conditions, containerStatuses } = pod.status ?? {};
+  const { phase, podIP, startTime, conditions, containerStatuses, initContainerStatuses } = pod.status ?? {};
   return defined<Pod>({
     metadata: slimMeta(pod.metadata, [TIER_LABEL, JOB_ID_LABEL]),
     spec: defined<PodSpec>({
@@ -28,6 +28,7 @@ export function slimPod(pod: Pod): Pod {
       conditions: conditions
         ?.filter(({ type }) => CONDITIONS.has(type))
         .map(({ type, status, reason, lastTransitionTime }) => defined({ type, status, reason, lastTransitionTime })),
+      initContainerStatuses: phase === 'Pending' ? initContainerStatuses?.map(({ name, state }) => defined({ name, state })) : undefined,
       containerStatuses: containerStatuses?.map(({ name, state, lastState, restartCount }) => defined({ name, state, lastState, restartCount })),
     }),
   });

@@ -16,7 +16,7 @@ import { type ProcessIdentity, signalIfAlive } from '../process/identity.ts';
 import type { AssignedAttempt, CloudApi, NodeMarks } from './cloud-api.ts';
 import { onDemandUsdPerHour, SHORTAGE_MS, spotAvailable, spotOffered, spotUsdPerHour, type Weather } from './weather.ts';
 
-export interface CloudNode extends Omit<ObservedNode, 'notReadySinceMs'> {
+export interface CloudNode extends Omit<ObservedNode, 'ready' | 'silentSinceMs'> {
   readonly createdAtMs: number;
   /** What the metadata endpoint says; the agent writes `interruption` and `rebalanceAtMs` above. */
   readonly noticeEndsRealMs: number | null;
@@ -108,7 +108,7 @@ export function createCloud(options: CloudOptions): Cloud {
   };
   const nodeView = (node: CloudNode): ObservedNode => {
     const { name, zone, instanceType, capacityType, interruption, rebalanceAtMs, cordonedBy } = node;
-    return { name, zone, instanceType, capacityType, notReadySinceMs: null, interruption, rebalanceAtMs, cordonedBy };
+    return { name, zone, instanceType, capacityType, ready: true, silentSinceMs: null, interruption, rebalanceAtMs, cordonedBy };
   };
   const view = (attempt: CloudAttempt): ObservedAttempt => {
     const node = attempt.seen.nodeName === null ? undefined : nodes.get(attempt.seen.nodeName);

@@ -7,6 +7,8 @@ import { annotation, capacityTypeOf, instant, object, rfc3339, text, zoneOf } fr
 import type { Node } from './types.ts';
 
 const ACTIONS = ['terminate', 'stop', 'hibernate'] as const;
+/** `False` is what a living kubelet says itself: what runs there may still be asked to seal, and told to end. */
+const HEARD: ReadonlySet<string> = new Set(['True', 'False']);
 const UNSCHEDULABLE_TAINT = 'node.kubernetes.io/unschedulable';
 
 /** Others that take pods off a node by themselves; where one is seen, Nerve only checkpoints and restarts. */
@@ -20,7 +22,8 @@ export function observeNode(node: Node): ObservedNode {
     zone: zoneOf(labels) ?? 'unknown',
     instanceType: labels?.[LABELS.instanceType] ?? 'unknown',
     capacityType: capacityTypeOf(labels),
-    notReadySinceMs: ready?.status === 'True' ? null : (instant(ready?.lastTransitionTime) ?? instant(node.metadata.creationTimestamp) ?? 0),
+    ready: ready?.status === 'True',
+    silentSinceMs: HEARD.has(ready?.status ?? '') ? null : (instant(ready?.lastTransitionTime) ?? instant(node.metadata.creationTimestamp) ?? 0),
     interruption: noticeOf(node),
     rebalanceAtMs: instant(annotation(node, NODE.rebalance)),
     cordonedBy: cordonedBy(node),

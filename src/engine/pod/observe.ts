@@ -70,7 +70,8 @@ export function observePod(pod: Pod, { jobId, attempt, node, goneAtMs, unheard =
     // A pod that went unheard and that nobody saw placed may have been placed since, and lost with its node: no user's deletion, which is final.
     deletionRequestedAtMs: deletionRequestedAtMs(pod, unheard && nodeName === null ? null : goneAtMs),
     graceEndsAtMs: instant(pod.metadata.deletionTimestamp),
-    deletedByNerve: annotation(pod, POD.deletedBy) !== null,
+    // Where it lives on, the deletion that was announced did not come to pass (a refusal, a worker that died in between).
+    deletedByNerve: annotation(pod, POD.deletedBy) !== null && (pod.metadata.deletionTimestamp !== undefined || goneAtMs !== null),
     disruption: disruption?.status === 'True' ? (disruption.reason ?? 'DisruptionTarget') : null,
     node,
     nodeName,
@@ -103,7 +104,12 @@ function phaseOf(pod: Pod, goneAtMs: number | null): AttemptPhase {
   }
   if (completedDespiteRestarts(pod)) return 'succeeded';
   if (goneAtMs !== null) return 'failed';
-  return pod.status?.phase === 'Running' ? 'running' : 'pending';
+  return pod.status?.phase === 'Running' || works(pod) ? 'running' : 'pending';
+}
+
+/** Pending is also what a pod is called of which one container has not begun: the trainer may run, or an init container fetch the data. */
+function works({ status }: Pod): boolean {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].some(({ state }) => state?.running !== undefined);
 }
 
 /** `restartPolicy: Always`: its end is exit 0 of every container; the cluster would start it again for ever. */

@@ -1,5 +1,6 @@
 // DESIGN section 2.8, "who ended this pod?", from pod and node objects to the verdict: a row each.
 
+import { slimPod } from '../../../src/adapters/k8s/slim.ts';
 import { describe, expect, it } from 'vitest';
 import { POD } from '../../../src/engine/pod/names.ts';
 import { noticeText, observeNode } from '../../../src/engine/pod/node.ts';
@@ -150,6 +151,22 @@ describe('an attempt as observed', () => {
     expect(waiting).toMatchObject({ zone: 'eu-west-3c', capacityType: 'spot', priceUsdPerHour: 0.4, placedAtMs: null });
     // Held before that: it is not unschedulable for longer than it was wanted.
     expect(waiting.unschedulableSinceMs).toBe(AT_MS + 60_000);
+  });
+
+  it('runs as soon as one container does, also an init container: that is what the cluster calls Pending', () => {
+    const waiting = { name: 'side', state: { waiting: { reason: 'ImagePullBackOff' } } };
+    const works = { name: 'main', state: { running: { startedAt: LATER } } };
+    const phaseOf = (status: Pod['status']) => see({ pod: { status: { phase: 'Pending', ...status } } }).phase;
+    expect(phaseOf({ containerStatuses: [waiting] })).toBe('pending');
+    expect(phaseOf({ containerStatuses: [waiting, works] })).toBe('running');
+    const fetching = slimPod(pod({ status: { phase: 'Pending', initContainerStatuses: [works], containerStatuses: [waiting] } }));
+    expect(phaseOf(fetching.status)).toBe('running');
+  });
+
+  it('is no deletion of Nerve’s that was announced and did not come to pass', () => {
+    const metadata = { annotations: { [POD.deletedBy]: 'nerve' } };
+    expect(see({ pod: { metadata, status: ended(1) } }).deletedByNerve).toBe(false);
+    expect(see({ pod: { metadata: { ...metadata, deletionTimestamp: LATER }, status: ended(1) } }).deletedByNerve).toBe(true);
   });
 
   it('carries back what the agent wrote', () => {

@@ -155,14 +155,14 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
       node.object = { ...node.object };
       time.at(time.nowMs() + (noticed ? random.between(0, 5000) : NOT_READY_MS), () => {
         if (silent) {
-          node.object = { ...node.object, notReadySinceMs: time.nowMs() };
+          node.object = { ...node.object, ready: false, silentSinceMs: time.nowMs() };
           change(pod);
           return;
         }
         pod.seen.phase = shown.phase;
         pod.seen.endedAtMs = shown.endedAtMs;
         pod.seen.disruption = 'DeletionByPodGC';
-        if (noticed && random.chance(0.5)) node.object = { ...node.object, notReadySinceMs: time.nowMs() };
+        if (noticed && random.chance(0.5)) node.object = { ...node.object, ready: false };
         else pod.node = null;
         if (pod.objectLost) pods.delete(pod.name);
         change(pod);
@@ -220,7 +220,17 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
     }
     const { zone, instanceType, capacityType } = place;
     const name = `node-${++nodeCount}`;
-    const object = { name, zone, instanceType, capacityType, notReadySinceMs: null, interruption: null, rebalanceAtMs: null, cordonedBy: null };
+    const object = {
+      name,
+      zone,
+      instanceType,
+      capacityType,
+      ready: true,
+      silentSinceMs: null,
+      interruption: null,
+      rebalanceAtMs: null,
+      cordonedBy: null,
+    };
     const node: SimNode = { name, object, notice: null, rebalanceAtMs: null, gone: false };
     nodes.add(node);
     pod.node = node;
@@ -280,7 +290,7 @@ export function simCluster(time: SimTime, market: SimMarket, plan: CloudPlan, ra
   function remove(name: string, byNerve: boolean, lost = false): void {
     const pod = pods.get(name);
     if (pod === undefined || pod.seen.endedAtMs !== null) return;
-    if (lost && pod.node !== null && pod.node.object.notReadySinceMs !== null) {
+    if (lost && pod.node !== null && pod.node.object.silentSinceMs !== null) {
       Object.assign(pod.seen, { phase: 'failed', endedAtMs: time.nowMs(), deletedByNerve: byNerve });
       change(pod);
       return;
