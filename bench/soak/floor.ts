@@ -1,5 +1,6 @@
 // The least that such a worker could take, to compare with on the machine of the run: BullMQ, a watch and requests over TLS as often as Nerve's own
-// worker uses them for a job (counted 2026-11-26: 4 wakes, 7 requests, 16 plain commands), and nothing decided. Started by main.ts as a program of its own.
+// worker uses them for a job (counted 2026-11-26: 4 wakes, 7 requests, 16 plain commands; here 8 requests, two a wake), and nothing decided. Started by
+// main.ts as a program of its own.
 
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';

@@ -93,10 +93,9 @@ function seeOff(context: Context, attempt: AttemptState): Decision {
 function tend(context: Context, attempt: AttemptState): readonly Decision[] {
   const { state, nowMs, settings } = context;
   const seen = context.seen.find((o) => o.attempt === attempt.attempt);
-  if (seen === undefined || seen.endedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
+  if (seen === undefined || seen.endedAtMs !== null || seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   // Ending it would be the end of the job, whatever is cheaper elsewhere; a pause comes too late for it.
   if (onDemandOnly(state)) return [keep(context, attempt.attempt, 'running')];
-  if (seen.deletionRequestedAtMs !== null) return [keep(context, attempt.attempt, 'running')];
   if (seen.placedAtMs === null) return [tendPending(context, attempt, seen)];
   if (state.pausedByUser) return [stop(context, attempt.attempt, 'pause', 'user-paused')];
   if (mayDrill(context, attempt, seen)) return [stop(context, attempt.attempt, 'move', 'drill')];
